@@ -85,6 +85,11 @@ class Services(Model):
     demo: Demo = Demo()
 
 
+class State(Model):
+    backend: str | None = None
+    secrets_provider: str = "passphrase"
+
+
 class Platform(Model):
     name: str
     cloud: Cloud
@@ -94,6 +99,7 @@ class Platform(Model):
     orchestrator: Annotated[Kubernetes, Field()]
     network_plugin: Annotated[Calico, Field()]
     services: Services = Services()
+    state: State = State()
 
 
 def load(path: Path) -> Platform:
