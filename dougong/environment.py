@@ -1,4 +1,4 @@
-"""The environment variables with which pulumi, ansible-playbook, kubectl and openstack work on one installation by hand.
+"""Environment variables with which pulumi, ansible-playbook, kubectl and openstack work on an installation by hand.
 
 `dougong env <name>` prints them for `eval`; every part of Dougong that starts one of these tools uses the same ones.
 """
@@ -60,6 +60,11 @@ def variables(environment: str, described_by: Platform | None = None) -> dict[st
         "KUBECONFIG": str(paths.kubeconfig(environment)),
         "OS_CLOUD": wanted.cloud.name,
     }
+
+
+def overlay(wanted: dict[str, str]) -> dict[str, str]:
+    """The process's own environment with these variables on top: what a subprocess gets."""
+    return {**os.environ, **wanted}
 
 
 def exports(environment: str) -> str:
