@@ -1,0 +1,40 @@
+"""platform.yml: the one typed file that describes an installation."""
+
+from dougong.platform.findings import Finding, PlatformError
+from dougong.platform.model import (
+    Calico,
+    Cloud,
+    Demo,
+    Kubernetes,
+    Listener,
+    LoadBalancers,
+    Network,
+    Platform,
+    Pool,
+    Services,
+    State,
+    Volume,
+)
+from dougong.platform.schema import json_schema
+from dougong.platform.validation import Validation, load, validate
+
+__all__ = [
+    "Calico",
+    "Cloud",
+    "Demo",
+    "Finding",
+    "Kubernetes",
+    "Listener",
+    "LoadBalancers",
+    "Network",
+    "Platform",
+    "PlatformError",
+    "Pool",
+    "Services",
+    "State",
+    "Validation",
+    "Volume",
+    "json_schema",
+    "load",
+    "validate",
+]

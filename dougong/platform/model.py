@@ -1,0 +1,210 @@
+"""The typed model of one installation. The text below each field is its documentation, also in the JSON Schema."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from dougong.platform.fields import (
+    Address4,
+    Backend,
+    CloudName,
+    DnsDomain,
+    DnsLabel,
+    Gibibytes,
+    KubernetesVersion,
+    LabelKey,
+    LabelValue,
+    MountPoint,
+    Mtu,
+    Network4,
+    NodePort,
+    Port,
+    SecretsProvider,
+    Taint,
+    UserName,
+)
+from dougong.platform.source import Source
+
+Role = Literal["control-plane", "worker", "bastion"]
+
+
+class Model(BaseModel):
+    """What all parts of platform.yml have in common: nothing unknown, nothing converted silently, nothing changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class Cloud(Model):
+    """The OpenStack project that holds the installation."""
+
+    name: CloudName
+    """Entry in clouds.yaml: address and credentials of the project."""
+    embedded: bool = False
+    """The cloud is the OpenStack that `dougong lab up` starts on this machine; `dougong up` starts it first."""
+    image: CloudName
+    """Image of all hosts, by name: Debian 13 with cloud-init."""
+    user: UserName = "debian"
+    """User with sudo rights that cloud-init creates on that image."""
+    external_network: CloudName
+    """Network of the floating IPs, by name; the router's gateway."""
+    availability_zones: list[CloudName] = Field(default_factory=list)
+    """Zones over which the hosts of each pool are spread in turn; empty: the cloud chooses."""
+
+
+class Network(Model):
+    """The tenant network of the hosts."""
+
+    cidr: Network4
+    """Addresses of hosts and load balancers."""
+    mtu: Mtu | None = None
+    """Largest packet in bytes; left out: what the cloud gives to its tenant networks."""
+    dns_servers: list[Address4] = Field(default_factory=list)
+    """Name servers of the hosts; empty: the cloud's own."""
+    access: list[Network4] = Field(min_length=1)
+    """Networks that may reach SSH and the Kubernetes API from outside."""
+    bastion: DnsLabel | None = None
+    """Pool through whose first host all hosts without a floating IP are reached by SSH."""
+
+
+class Volume(Model):
+    """A Cinder volume that each host of a pool gets; it outlives the host."""
+
+    name: DnsLabel
+    """Name within the pool."""
+    size: Gibibytes
+    """Size in GiB; it can grow, not shrink."""
+    type: CloudName | None = None
+    """Volume type, which decides back end and encryption; left out: the cloud's default."""
+    mount: MountPoint
+    """Where it is mounted."""
+    filesystem: Literal["ext4", "xfs"] = "ext4"
+    """File system made on it when it is empty."""
+
+
+class Pool(Model):
+    """Hosts that are alike, named <installation>-<pool>-<number>."""
+
+    role: Role
+    """What the hosts do; a bastion is a door for SSH and runs no Kubernetes."""
+    count: int = Field(ge=1, le=1000)
+    """How many hosts."""
+    flavor: CloudName
+    """Flavor, by name: CPUs, memory and root disk."""
+    floating_ip: bool = False
+    """Each host gets an address that can be reached from outside the cloud."""
+    anti_affinity: Literal["required", "preferred", "none"] = "preferred"
+    """Whether hosts of the pool may share a hypervisor: required refuses to start one that would have to."""
+    volumes: list[Volume] = Field(default_factory=list, max_length=20)
+    """Data volumes of each host."""
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Kubernetes labels of the nodes."""
+    taints: list[Taint] = Field(default_factory=list)
+    """Kubernetes taints of the nodes, as key=value:Effect."""
+
+
+class Listener(Model):
+    """A port of the applications' load balancer and where its traffic goes."""
+
+    name: DnsLabel
+    """Name, by which services refer to it."""
+    port: Port
+    """Port on the load balancer."""
+    node_port: NodePort
+    """Port on every worker (a Kubernetes NodePort)."""
+
+
+class LoadBalancers(Model):
+    """Octavia load balancers: one for the Kubernetes API, one for the applications."""
+
+    provider: Literal["amphora", "ovn"] = "amphora"
+    """Octavia provider: amphora is a virtual machine per load balancer, ovn is part of the network (layer 4)."""
+    apps: list[Listener] = Field(default_factory=list)
+    """Ports of the applications' load balancer; empty: there is none."""
+
+
+class Kubernetes(Model):
+    """Kubernetes, installed by kubeadm."""
+
+    type: Literal["kubernetes"]
+    """The orchestrator."""
+    version: KubernetesVersion
+    """Version with patch level, without `v`."""
+    pod_cidr: Network4
+    """Addresses of pods; each node takes /26 blocks of it."""
+    service_cidr: Network4
+    """Addresses of services."""
+    dns_domain: DnsDomain = "cluster.local"
+    """DNS domain inside the cluster."""
+
+
+class Calico(Model):
+    """Calico: pod network and NetworkPolicy."""
+
+    type: Literal["calico"]
+    """The network plugin."""
+    encapsulation: Literal["VXLAN", "VXLANCrossSubnet", "None"] = "VXLAN"
+    """Whether pod traffic between nodes is wrapped: always, between subnets only, or never (the cloud then allows the
+    pod addresses on the hosts' ports)."""
+
+
+class Demo(Model):
+    """A small web application that shows that everything works."""
+
+    enabled: bool = False
+    """Install it."""
+    replicas: int = Field(default=2, ge=1, le=1000)
+    """How many pods."""
+    listener: DnsLabel = "http"
+    """Listener of the applications' load balancer that leads to it."""
+
+
+class Services(Model):
+    """What runs on the cluster."""
+
+    demo: Demo = Demo()
+    """The demo application."""
+
+
+class State(Model):
+    """Where Pulumi keeps what it knows of the installation."""
+
+    backend: Backend | None = None
+    """Pulumi backend URL; left out: a folder in the state folder of this machine."""
+    secrets_provider: SecretsProvider = "passphrase"
+    """What encrypts secrets in the state: a generated passphrase in the state folder, or a key service."""
+
+
+class Platform(Model):
+    """One installation: cloud, network, hosts, orchestrator, services."""
+
+    name: DnsLabel
+    """Name of the installation; everything in the cloud is named after it."""
+    cloud: Cloud
+    """The OpenStack project."""
+    network: Network
+    """The tenant network."""
+    pools: dict[DnsLabel, Pool] = Field(min_length=1)
+    """The hosts, in pools by name."""
+    load_balancers: LoadBalancers = LoadBalancers()
+    """The load balancers."""
+    orchestrator: Kubernetes
+    """What schedules containers."""
+    network_plugin: Calico
+    """What connects containers."""
+    services: Services = Services()
+    """What runs on top."""
+    state: State = State()
+    """Where the state is kept."""
+
+    _source: Source | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Source:
+        """The file that this was read from, for findings that come up later and need a line.
+
+        Raises:
+            ValueError: it was not read from a file.
+        """
+        if self._source is None:
+            raise ValueError("this platform was not read from a file")
+        return self._source
