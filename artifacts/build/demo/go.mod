@@ -1,0 +1,3 @@
+module dougong/build/demo
+
+go 1.23

@@ -1,0 +1,3 @@
+module dougong/build/pause
+
+go 1.23

@@ -1,0 +1,387 @@
+"""The catalogue: every third-party file and container image, where it comes from and how it is built (artifacts/catalogue.yml)."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import platform as machine
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dougong import paths
+from dougong.errors import DougongError
+
+FILE = paths.ROOT / "artifacts" / "catalogue.yml"
+
+# Go's names for the processors that OpenStack clouds offer.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def target() -> str:
+    """The platform artifacts are for, as Go writes it: `linux/amd64`."""
+    return f"linux/{_ARCHITECTURES.get(machine.machine(), machine.machine())}"
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Recipe(Model):
+    """One Go module below artifacts/build/: what is built from it shares one compiler run.
+
+    Attributes:
+        tags: Go build tags.
+        stamp: string variables the linker sets (`-X`), as upstream's own release build does.
+    """
+
+    tags: list[str] = []
+    stamp: dict[str, str] = {}
+
+
+class Download(Model):
+    """A file upstream publishes.
+
+    Attributes:
+        url: `{version}` and `{arch}` are replaced.
+        checksum: SHA-256 of the file at `url`, by architecture.
+        checksum_url: upstream's checksum file: a bare sum, or lines of `sum  name`.
+        member: path inside the archive at `url`, when the artifact is one file of it.
+        arch: upstream's name of an architecture where it differs from Go's.
+    """
+
+    url: str
+    checksum: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
+    checksum_url: str | None = None
+    member: str | None = None
+    arch: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _has_a_checksum(self) -> Download:
+        if not self.checksum and not self.checksum_url:
+            raise ValueError("give checksum or checksum_url: nothing unverified is taken from the network")
+        return self
+
+
+class GoBinary(Model):
+    """Build one main package of a recipe.
+
+    Attributes:
+        package: import path; without it the recipe is a main package itself.
+        version: the version that the recipe yields where it is not the official one.
+    """
+
+    recipe: str
+    package: str | None = None
+    version: str | None = None
+
+    @property
+    def packages(self) -> list[str]:
+        return [self.package or "."]
+
+
+class GoArchive(Model):
+    """Build several main packages of a recipe into one archive."""
+
+    recipe: str
+    packages: list[str]
+
+
+class ModuleFile(Model):
+    """Take a file as it lies in a Go module that a recipe's go.sum pins."""
+
+    recipe: str
+    module: str
+    path: str
+    version: str | None = None
+
+
+class ModuleTree(Model):
+    """A folder of a Go module that becomes part of an image.
+
+    Attributes:
+        executable: patterns of the files that are programs: modules do not carry modes.
+    """
+
+    recipe: str
+    module: str
+    path: str
+    executable: list[str] = []
+
+
+class ImageConfig(Model):
+    """What the OCI image configuration says about the process."""
+
+    entrypoint: list[str] = []
+    cmd: list[str] = []
+    env: dict[str, str] = {}
+    user: str = ""
+
+
+class ImageBuild(Model):
+    """Assemble an image from artifacts.
+
+    Attributes:
+        base: a rootfs artifact that is the lowest layer; none for static binaries.
+        files: path in the image → artifact, or `artifact#member` for one file of an archive or rootfs.
+        trees: path in the image → folder of a Go module.
+        texts: path in the image → content.
+        directories: path in the image → mode.
+        links: path in the image → target of the symbolic link.
+    """
+
+    base: str | None = None
+    files: dict[str, str] = {}
+    trees: dict[str, ModuleTree] = {}
+    texts: dict[str, str] = {}
+    directories: dict[str, str] = {}
+    links: dict[str, str] = {}
+    config: ImageConfig = ImageConfig()
+
+    @property
+    def parts(self) -> list[str]:
+        """The artifacts that must be there first."""
+        names = [source.split("#")[0] for source in self.files.values()]
+        return list(dict.fromkeys([self.base, *names] if self.base else names))
+
+
+class DebianBuild(Model):
+    """A root filesystem of Debian packages, by mmdebstrap from the machine's own mirror."""
+
+    suite: str
+    packages: list[str]
+
+
+class _Artifact(Model):
+    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9.-]*$")]
+    version: str
+    license: str
+    homepage: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+class Binary(_Artifact):
+    kind: Literal["binary"]
+    official: Download | None = None
+    build: GoBinary | ModuleFile
+
+
+class Archive(_Artifact):
+    kind: Literal["archive"]
+    official: Download | None = None
+    build: GoArchive
+
+
+class Manifest(_Artifact):
+    kind: Literal["manifest"]
+    official: Download | None = None
+    build: ModuleFile
+
+
+class Image(_Artifact):
+    """A container image.
+
+    Attributes:
+        reference: the name under which Kubernetes asks for it.
+        registry: whether `reference` can be pulled from its registry; if not, it is ours.
+    """
+
+    kind: Literal["image"]
+    reference: str
+    registry: bool = True
+    build: ImageBuild
+
+
+class Rootfs(_Artifact):
+    kind: Literal["rootfs"]
+    build: DebianBuild
+
+
+Artifact = Annotated[Binary | Archive | Manifest | Image | Rootfs, Field(discriminator="kind")]
+FileArtifact = Binary | Archive | Manifest
+
+
+class _Document(Model):
+    recipes: dict[str, Recipe]
+    artifacts: list[Artifact]
+    sets: dict[str, list[str]]
+
+
+def _order(version: str) -> tuple[Version, str]:
+    try:
+        return Version(version), version
+    except InvalidVersion:
+        return Version("0"), version
+
+
+class Catalogue:
+    """The validated catalogue.
+
+    Args:
+        document: the parsed file.
+        folder: where the recipes lie, one folder each.
+    """
+
+    def __init__(self, document: _Document, folder: Path) -> None:
+        self.folder = folder
+        self.recipes = document.recipes
+        self.sets = document.sets
+        self.artifacts: dict[str, Artifact] = {a.key: a for a in document.artifacts}
+        self._definitions: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Artifact]:
+        return iter(self.artifacts.values())
+
+    def get(self, spec: str) -> Artifact:
+        """The artifact called `name` (its newest version) or `name@version`.
+
+        Raises:
+            DougongError: there is none.
+        """
+        name, _, version = spec.partition("@")
+        versions = {a.version: a for a in self if a.name == name}
+        if not versions:
+            near = difflib.get_close_matches(name, [a.name for a in self], n=3)
+            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            raise DougongError(f"no artifact is called {name}", f"{hint}`dougong artifacts list` shows all names")
+        if version and version not in versions:
+            have = ", ".join(sorted(versions, key=_order))
+            raise DougongError(
+                f"{name} {version} is not in the catalogue", f"it has {have}; or add {version} to {FILE.name}"
+            )
+        return versions[version or max(versions, key=_order)]
+
+    def members(self, name: str) -> list[str]:
+        """The artifacts of a set.
+
+        Raises:
+            DougongError: there is no such set.
+        """
+        if name not in self.sets:
+            family = name.partition("@")[0]
+            have = [s for s in self.sets if s.partition("@")[0] == family] or sorted(self.sets)
+            raise DougongError(
+                f"the catalogue has no set {name}", f"it has {', '.join(have)}: use one of them, or add the set"
+            )
+        return self.sets[name]
+
+    def recipe_folder(self, recipe: str) -> Path:
+        return self.folder / recipe
+
+    def definition(self, artifact: Artifact) -> str:
+        """A digest of all that determines what a build of the artifact yields, except the compiler.
+
+        A cached build whose definition differs is stale.
+        """
+        if artifact.key not in self._definitions:
+            digest = hashlib.sha256(artifact.model_dump_json(exclude={"license", "homepage", "official"}, exclude_defaults=True).encode())
+            build = artifact.build
+            match build:
+                case GoBinary() | GoArchive() | ModuleFile():
+                    digest.update(self._recipe_definition(build.recipe).encode())
+                case ImageBuild():
+                    for part in build.parts:
+                        digest.update(self.definition(self.get(part)).encode())
+                    for tree in build.trees.values():
+                        digest.update(self._recipe_definition(tree.recipe).encode())
+            self._definitions[artifact.key] = digest.hexdigest()
+        return self._definitions[artifact.key]
+
+    def _recipe_definition(self, recipe: str) -> str:
+        digest = hashlib.sha256(self.recipes[recipe].model_dump_json(exclude_defaults=True).encode())
+        folder = self.recipe_folder(recipe)
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not file.name.endswith("_test.go"):
+                digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+        return digest.hexdigest()
+
+
+def _findings(document: _Document, folder: Path) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """References that lead nowhere: (where, what is wrong)."""
+    names: set[str] = set()
+    keys: set[str] = set()
+    for artifact in document.artifacts:
+        names.add(artifact.name)
+        keys.add(artifact.key)
+    seen: set[str] = set()
+    for i, artifact in enumerate(document.artifacts):
+        where: tuple[str | int, ...] = ("artifacts", i)
+        if artifact.key in seen:
+            yield (*where, "name"), f"{artifact.key} is there twice"
+        seen.add(artifact.key)
+        build = artifact.build
+        recipes = [build.recipe] if isinstance(build, GoBinary | GoArchive | ModuleFile) else []
+        if isinstance(build, ImageBuild):
+            recipes = [tree.recipe for tree in build.trees.values()]
+            for part in build.parts:
+                if part not in names | keys:
+                    yield (*where, "build"), f"{artifact.name} is assembled from {part}, which is not in the catalogue"
+        for recipe in recipes:
+            if recipe not in document.recipes:
+                yield (*where, "build"), f"{artifact.name} is built by the recipe {recipe}, which is not in `recipes`"
+    for recipe in document.recipes:
+        if not (folder / recipe / "go.mod").is_file():
+            yield ("recipes", recipe), f"the recipe {recipe} has no {folder.name}/{recipe}/go.mod"
+    for name, members in document.sets.items():
+        for i, member in enumerate(members):
+            if member not in names | keys:
+                yield ("sets", name, i), f"the set {name} has {member}, which is not in the catalogue"
+
+
+def _line(text: str, where: tuple[str | int, ...]) -> int:
+    """The line of the innermost part of `where` that the file has."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for step in where:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == step), None)
+            if pair:
+                line, node = pair[0].start_mark.line + 1, pair[1]
+    return line
+
+
+def load(path: Path = FILE) -> Catalogue:
+    """Read and validate a catalogue; the recipes lie in `build/` beside it.
+
+    Raises:
+        DougongError: with every finding as `file:line`.
+    """
+    text = path.read_text()
+    folder = path.parent / "build"
+    try:
+        data: Any = yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506  the C variant of SafeLoader
+    except yaml.YAMLError as error:
+        raise DougongError(f"{path} is not YAML: {error}", "correct the file") from error
+    try:
+        document = _Document.model_validate(data)
+        findings = list(_findings(document, folder))
+    except ValidationError as error:
+        findings = [(tuple(e["loc"]), f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in error.errors()]
+    if findings:
+        lines = [f"{path}:{_line(text, where)}: {what}" for where, what in findings]
+        raise DougongError("the catalogue is not valid\n" + "\n".join(lines), "correct these lines")
+    return Catalogue(document, folder)
+
+
+@cache
+def default() -> Catalogue:
+    """The repository's own catalogue, read once."""
+    return load()
+
+
+def as_json(artifact: Artifact) -> dict[str, Any]:
+    """An entry as plain data."""
+    data: dict[str, Any] = json.loads(artifact.model_dump_json(exclude_defaults=True))
+    return data

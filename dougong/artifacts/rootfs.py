@@ -1,0 +1,80 @@
+"""Root filesystems of Debian packages, by mmdebstrap from the mirror that this machine uses itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from dougong.artifacts.catalogue import DebianBuild
+from dougong.errors import DougongError
+
+DEFAULT_MIRROR = "http://deb.debian.org/debian"
+DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
+# Documentation and translations have no reader inside a container; licences (copyright files) stay.
+_EXCLUDED = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/i18n/*", "/usr/share/info/*", "/usr/share/lintian/*")
+
+
+def sources(suite: str) -> list[str]:
+    """apt source lines for a Debian suite, from the mirrors in this machine's own apt configuration.
+
+    On another distribution, Debian's public mirrors.
+    """
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)"],
+        text=True,
+        capture_output=True,
+        check=False,  # no Debian here: the defaults hold
+    )
+    found = dict(line.split("|", 1) for line in listed.stdout.splitlines())
+    return [
+        f"deb {found.get('Debian', DEFAULT_MIRROR)} {suite} main",
+        f"deb {found.get('Debian-Security', DEFAULT_SECURITY_MIRROR)} {suite}-security main",
+    ]
+
+
+def build(recipe: DebianBuild, architecture: str, output: Path) -> None:
+    """Write the root filesystem as a tar file.
+
+    Args:
+        recipe: suite and packages.
+        architecture: Debian's name: amd64, arm64.
+        output: the tar file.
+
+    Raises:
+        DougongError: mmdebstrap is missing or failed.
+    """
+    if not shutil.which("mmdebstrap"):
+        raise DougongError("mmdebstrap is not installed", "apt-get install mmdebstrap")
+    excluded = [f"--dpkgopt=path-exclude={path}" for path in _EXCLUDED]
+    done = subprocess.run(
+        [
+            "mmdebstrap",
+            "--variant=essential",
+            "--components=main",
+            f"--architectures={architecture}",
+            "--format=tar",
+            '--aptopt=Apt::Install-Recommends "false"',
+            "--dpkgopt=force-unsafe-io",  # the files go into a tar at once: no need to sync each
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            *excluded,
+            f"--include={','.join(recipe.packages)}",
+            recipe.suite,
+            "--customize-hook=rm -rf \"$1\"/etc/apt/sources.list*",  # containers install nothing, and need not know our mirror
+            str(output),
+            *sources(recipe.suite),
+        ],
+        env={**os.environ, "SOURCE_DATE_EPOCH": "0", "TMPDIR": str(output.parent)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        output.unlink(missing_ok=True)
+        problems = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))][-10:]
+        raise DougongError(
+            f"mmdebstrap failed to make a {recipe.suite} root\n" + "\n".join(problems),
+            "check the machine's apt sources, and that it runs as root (or with user namespaces)",
+        )
