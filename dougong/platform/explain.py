@@ -115,8 +115,14 @@ def kind_of(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):  # before int, which it is a kind of
         return f"{str(value).lower()} (true or false)"
-    names = {int: f"the whole number {value}", float: f"the decimal number {value}", str: f"the text {value!r}"}
-    return names.get(type(value)) or {list: "a list", dict: "a mapping"}.get(type(value), f"a {type(value).__name__}")
+    names: dict[type, str] = {
+        int: f"the whole number {value}",
+        float: f"the decimal number {value}",
+        str: f"the text {value!r}",
+        list: "a list",
+        dict: "a mapping",
+    }
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _known_keys(location: Location) -> list[str]:

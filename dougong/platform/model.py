@@ -82,7 +82,7 @@ class Volume(Model):
 
 
 class Pool(Model):
-    """Hosts that are alike, named <installation>-<pool>-<number>."""
+    """Hosts that are alike, named `installation-pool-number`."""
 
     role: Role
     """What the hosts do; a bastion is a door for SSH and runs no Kubernetes."""
