@@ -1,0 +1,58 @@
+# The two commands: make up, make down. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Another environment: make up ENVIRONMENT=production
+ENVIRONMENT ?= lab
+export DOUGONG_ENVIRONMENT := $(ENVIRONMENT)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+PYTEST := pytest --durations=15
+
+.PHONY: help setup doctor up status down test lint unit molecule integration bench lock clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Debian packages, virtual environment
+	@./setup
+
+doctor: setup ## what this machine has and lacks
+	@dougong doctor
+
+up: setup ## from nothing to an application that answers; may be stopped anywhere and started again
+	@dougong up
+
+status: setup ## whether it is healthy
+	@dougong status
+
+down: setup ## remove all of it
+	@dougong down --yes
+
+test: setup ## everything: lint, unit, molecule, integration on the lab
+	$(PYTEST) tests
+
+lint: setup ## ruff, mypy, ansible-lint, yamllint
+	$(PYTEST) tests/lint
+
+unit: setup ## the Python parts
+	$(PYTEST) --numprocesses auto tests/unit
+
+molecule: setup ## every role in systemd containers
+	$(PYTEST) tests/molecule
+
+integration: setup ## up, use, up again, kill, down: on the lab
+	$(PYTEST) tests/integration
+
+bench: setup ## measure, and write docs/benchmarks.md
+	python -m tests.bench
+
+lock: setup ## resolve requirements.txt anew
+	uv pip compile --quiet --upgrade --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-annotate --no-header --python-version 3.11 pyproject.toml --output-file requirements.txt
+
+clean: ## forget what tools left in this folder; cache and state stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .ansible *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,65 @@
+"""The OpenStack project of an installation: the way in, and what is left in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keystoneauth1.exceptions
+import openstack
+import openstack.exceptions
+from openstack.connection import Connection
+
+from dougong.errors import DougongError
+from dougong.platform import Platform
+
+
+def connect(platform: Platform) -> Connection:
+    """A session with the cloud of an installation.
+
+    Raises:
+        DougongError: clouds.yaml has no such entry, or the cloud does not answer, or refuses the credentials.
+    """
+    name = platform.cloud.name
+    try:
+        connection = openstack.connect(cloud=name)
+        connection.authorize()
+    except openstack.exceptions.ConfigException as error:
+        raise DougongError(
+            f"clouds.yaml has no usable entry {name!r}: {error}",
+            "dougong lab up writes it" if platform.cloud.embedded else "put it into ~/.config/openstack/clouds.yaml",
+        ) from error
+    except (openstack.exceptions.SDKException, keystoneauth1.exceptions.ClientException) as error:
+        raise DougongError(
+            f"the cloud {name!r} does not let us in: {error}",
+            "dougong lab status" if platform.cloud.embedded else f"try it by hand: openstack --os-cloud {name} token issue",
+        ) from error
+    return connection
+
+
+def remaining(platform: Platform) -> list[tuple[str, str, str]]:
+    """All that the project holds: (kind, name, id). After `down` there should be nothing.
+
+    What every project has without asking is left out: the default security group and what other projects share.
+    """
+    connection = connect(platform)
+    project = connection.current_project_id
+    mine: dict[str, Callable[[], Iterable[Any]]] = {
+        "load balancer": connection.load_balancer.load_balancers,
+        "server": connection.compute.servers,
+        "server group": connection.compute.server_groups,
+        "key pair": connection.compute.keypairs,
+        "volume": connection.block_storage.volumes,
+        "snapshot": connection.block_storage.snapshots,
+        "floating IP": lambda: connection.network.ips(project_id=project),
+        "port": lambda: connection.network.ports(project_id=project),
+        "router": lambda: connection.network.routers(project_id=project),
+        "network": lambda: connection.network.networks(project_id=project),
+        "security group": lambda: connection.network.security_groups(project_id=project),
+    }
+    return [
+        (kind, item.name or getattr(item, "floating_ip_address", None) or "–", item.id)
+        for kind, listing in mine.items()
+        for item in listing()
+        if not (kind == "security group" and item.name == "default")
+    ]

@@ -1,0 +1,48 @@
+"""Removes an installation: first what runs in it, then the cluster's stack, then the network's, then the lab."""
+
+from __future__ import annotations
+
+from dougong import ansible, cloud, environment, lab, runs, stacks
+from dougong.console import MARKS, duration, out
+from dougong.platform import Platform
+from dougong.runs import Recorder
+
+
+def down(name: str, *, keep_lab: bool = False) -> bool:
+    """Remove all of it; what a killed run left undone is done by the next one.
+
+    Args:
+        name: the environment.
+        keep_lab: leave the embedded OpenStack running.
+
+    Returns:
+        Whether the project is empty.
+
+    Raises:
+        DougongError: something refused to go.
+    """
+    platform = environment.platform(name)
+    left: list[tuple[str, str, str]] = []
+    with runs.start("down", name, phases=("cluster", "network", "project", "lab")) as run:
+        reachable = not platform.cloud.embedded or lab.running()
+        if reachable:
+            left = _remove(run, name, platform)
+        if platform.cloud.embedded and not keep_lab:
+            with run.phase("lab"):
+                run.command("dougong lab down")
+                lab.down()
+                # The state describes what was in that cloud; with the cloud it is gone.
+                stacks.forget(name)
+    _closing(name, left, duration(run.run.seconds))
+    return not left
+
+
+def _remove(run: Recorder, name: str, platform: Platform) -> list[tuple[str, str, str]]:
+    for stack in reversed(stacks.ORDER):
+        with run.phase(stack):
+            run.summary(stacks.summary(stacks.destroy(name, stack, on_event=stacks.reporter(run))))
+    with run.phase("project"):
+        run.command(f"openstack --os-cloud {platform.cloud.name} server list  # volumes, ports, …")
+        left = cloud.remaining(platform)
+        run.summary(f"{len(left)} things left" if left else "nothing left")
+    return left

@@ -1,0 +1,165 @@
+"""Whether an installation is there and healthy, from the cloud up to the application's answer."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+from dougong import application, console, environment, hands, inventory, lab, paths, stacks
+from dougong.errors import DougongError
+from dougong.platform import Platform
+
+# A host in the lab answers in 0.3 s; one across an ocean in 2 s.
+_SSH_TIMEOUT_SECONDS = 8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what.
+        ok: whether it is as it should be; None when it could not be looked at because of an earlier finding.
+        detail: what was seen.
+        remedy: what to do, if it is not ok.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str
+    remedy: str = ""
+
+
+def status(name: str) -> bool:
+    """Look at everything and show it.
+
+    Returns:
+        Whether all is well.
+    """
+    well = True
+    option = "" if name == "lab" else f" -e {name}"
+    for finding in look(name):
+        state = {True: "ok", False: "failed", None: "skipped"}[finding.ok]
+        console.findings([(state, f"{finding.name:<12}", finding.detail, finding.remedy)])
+        well = well and finding.ok is not False
+    console.out().print()
+    console.out().print("healthy" if well else f"not healthy; dougong up{option} puts right what differs from platform.yml")
+    return well
+
+
+def look(name: str) -> Iterator[Finding]:
+    """The findings one after another, as they are made."""
+    platform = environment.platform(name)
+    yield Finding("platform.yml", True, f"valid: {sum(pool.count for pool in platform.pools.values())} hosts wanted")
+    if platform.cloud.embedded:
+        checks = lab.status()
+        wrong = [check for check in checks if not check.ok]
+        yield from (Finding("lab", False, f"{check.name}: {check.detail}", check.remedy) for check in wrong)
+        if wrong:
+            return
+        yield Finding("lab", True, f"{len(checks)} checks passed")
+    try:
+        outputs = inventory.read_outputs(name, platform)
+    except inventory.NoStack as missing:
+        yield Finding("stacks", False, missing.message, missing.remedy)
+        return
+    for stack in stacks.ORDER:
+        yield _stack(name, stack)
+    known = inventory.build(platform, name, outputs)
+    hosts = [_host(name, known, host, answer) for host, answer in _ask_all(known)]
+    yield from (finding for finding in hosts if not finding.ok)
+    reached = sum(bool(finding.ok) for finding in hosts)
+    wanted = sum(pool.count for pool in platform.pools.values())
+    yield Finding("hosts", reached == wanted, f"{reached} of {wanted} answer by SSH")
+    yield from _cluster(name, platform)
+    if address := application.url(platform, outputs):
+        answers, detail = application.ask(address)
+        yield Finding("application", answers, detail, "" if answers else "kubectl -n demo get pods,endpoints -o wide")
+
+
+def _stack(name: str, stack: str) -> Finding:
+    try:
+        changes = stacks.preview(name, stack)
+    except DougongError as error:
+        return Finding(f"stack {stack}", False, error.message, error.remedy)
+    differs = stacks.differs(changes)
+    return Finding(
+        f"stack {stack}",
+        not differs,
+        f"differs from platform.yml: {stacks.summary(changes)}" if differs else stacks.summary(changes),
+        f"pulumi -C stacks/{stack} preview --diff" if differs else "",
+    )
+
+
+def _ask_all(known: inventory.Inventory) -> Iterable[tuple[str, subprocess.CompletedProcess[str]]]:
+    def ask(host: str) -> tuple[str, subprocess.CompletedProcess[str]]:
+        options = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={_SSH_TIMEOUT_SECONDS}"]
+        words = hands.ssh_words(known, host, options, ["systemctl", "is-system-running"])
+        return host, subprocess.run(words, capture_output=True, text=True, check=False)
+
+    with ThreadPoolExecutor(max_workers=50) as pool:
+        return list(pool.map(ask, known.hosts))
+
+
+def _host(name: str, known: inventory.Inventory, host: str, answer: subprocess.CompletedProcess[str]) -> Finding:
+    if answer.returncode == 255:  # ssh(1): its own failure, not the command's
+        reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return Finding(host, False, f"cannot be reached: {reason}", f"openstack console log show {host}")
+    state = answer.stdout.strip()
+    if state not in ("running", "starting"):
+        return Finding(host, False, f"systemd says: {state}", f"dougong ssh -e {name} {host} -- systemctl --failed")
+    return Finding(host, True, state)
+
+
+def _cluster(name: str, platform: Platform) -> Iterator[Finding]:
+    import kubernetes.client
+    import kubernetes.config
+
+    if not paths.kubeconfig(name).exists():
+        yield Finding("nodes", False, "there is no kubeconfig yet", "dougong up")
+        return
+    kubernetes.config.load_kube_config(str(paths.kubeconfig(name)))
+    api = kubernetes.client.CoreV1Api()
+    try:
+        nodes = api.list_node(_request_timeout=10).items
+        pods = api.list_pod_for_all_namespaces(_request_timeout=10).items
+    except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
+        reason = str(getattr(error, "reason", error))
+        yield Finding("nodes", False, f"the API server does not answer: {reason}", "kubectl get --raw '/readyz?verbose'")
+        return
+    wanted = sum(pool.count for pool in platform.pools.values() if pool.role in ("control-plane", "worker"))
+    yield from _troubled(nodes, "nodes", _node_trouble, wanted, "Ready", "kubectl describe node")
+    yield from _troubled(pods, "pods", _pod_trouble, len(pods), "at work", "kubectl describe pod")
+
+
+def _troubled(
+    items: list[Any], name: str, trouble: Callable[[Any], str], wanted: int, word: str, command: str
+) -> Iterator[Finding]:
+    bad = {item.metadata.name: (item, reason) for item in items if (reason := trouble(item))}
+    for title, (item, reason) in bad.items():
+        namespace = f" -n {item.metadata.namespace}" if item.metadata.namespace else ""
+        yield Finding(name, False, f"{title}: {reason}", f"{command} {title}{namespace}")
+    well = len(items) - len(bad)
+    yield Finding(name, well == wanted, f"{well} of {wanted} {word}")
+
+
+def _node_trouble(node: Any) -> str:
+    ready = next((condition for condition in node.status.conditions if condition.type == "Ready"), None)
+    if ready is None:
+        return "its kubelet has never reported"
+    return "" if ready.status == "True" else str(ready.message)
+
+
+def _pod_trouble(pod: Any) -> str:
+    if pod.status.phase == "Succeeded":
+        return ""
+    for container in pod.status.container_statuses or []:
+        if not container.ready:
+            waiting = container.state.waiting
+            return f"container {container.name}: {waiting.reason if waiting else 'not ready'}"
+    return "" if pod.status.phase == "Running" else str(pod.status.phase)

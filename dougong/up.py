@@ -1,0 +1,87 @@
+"""Builds an installation, or changes it into what its platform.yml says."""
+
+from __future__ import annotations
+
+from rich.panel import Panel
+from rich.table import Table
+
+from dougong import ansible, application, artifacts, cloud, environment, lab, paths, preflight, runs, stacks
+from dougong.console import duration, interactive, out
+from dougong.platform import Platform
+from dougong.runs import Recorder, Run
+
+PHASES = ("validate", "artifacts", "lab", "cloud", "network", "cluster", "hosts", "application")
+
+
+def up(name: str) -> Run:
+    """Every phase in turn; each finds out for itself what is there already, so a killed run is simply started again.
+
+    Args:
+        name: the environment.
+
+    Returns:
+        The record of the run.
+
+    Raises:
+        DougongError: a phase failed; what it did so far stays.
+    """
+    with runs.start("up", name, phases=PHASES) as run:
+        with run.phase("validate"):
+            platform = environment.platform(name)
+            run.run.versions[platform.orchestrator.type] = platform.orchestrator.version
+            run.command(f"dougong validate -e {name}")
+            run.summary(f"{sum(pool.count for pool in platform.pools.values())} hosts in {len(platform.pools)} pools")
+        with run.phase("artifacts"):
+            _artifacts(run, platform)
+        if platform.cloud.embedded:
+            with run.phase("lab"):
+                run.command("dougong lab up")
+                lab.up()
+        with run.phase("cloud"):
+            for warning in preflight.preflight(platform, cloud.connect(platform)):
+                run.note(str(warning))
+            run.summary("it has what platform.yml names, and room for it")
+        for stack in stacks.ORDER:
+            with run.phase(stack):
+                run.summary(stacks.summary(stacks.up(name, stack, on_event=stacks.reporter(run))))
+        with run.phase("hosts"):
+            result = ansible.run(name, "playbooks/site.yml")
+            run.summary(f"{result.tasks} tasks on {len(result.stats)} hosts, {_changed(len(result.changed))}")
+        with run.phase("application"):
+            url = application.url(platform, stacks.outputs(name, "cluster"))
+            if url:
+                run.summary(application.wait(url))
+            else:
+                run.summary("platform.yml asks for none")
+    _closing(run.run, name, platform, url)
+    return run.run
+
+
+def _changed(count: int) -> str:
+    return f"{count} changed" if count else "no change"
+
+
+def _artifacts(run: Recorder, platform: Platform) -> None:
+    run.command("dougong artifacts fetch --tools")
+    wanted = artifacts.for_platform(platform)
+    artifacts.ensure(wanted, artifacts.reporter(run))
+    run.summary(f"{len(wanted)} in the cache")
+
+
+def _closing(run: Run, name: str, platform: Platform, url: str | None) -> None:
+    """What a person needs now: where it is, how long it took, what to do next."""
+    option = "" if name == "lab" else f" -e {name}"
+    table = Table.grid(padding=(0, 2))
+    if url:
+        table.add_row("application", f"[bold]{url}[/]")
+    table.add_row("kubeconfig", str(paths.kubeconfig(name)))
+    table.add_row("this run", f"{duration(run.seconds)}, {_changed(run.changes)} · dougong runs show {run.id}{option}")
+    table.add_row("next", f'eval "$(dougong env {name})"; kubectl get nodes')
+    table.add_row("", f"dougong status{option} · dougong ssh{option} HOST · dougong plan{option} · dougong down{option}")
+    title = f"[bold green]{platform.name} is up[/]"
+    out().print()
+    if interactive():
+        out().print(Panel(table, title=title, title_align="left", expand=False, border_style="green"))
+    else:
+        out().print(title)
+        out().print(table)
