@@ -1,0 +1,156 @@
+"""The programs below stacks/, run as Pulumi runs them, against an OpenStack in memory."""
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from cloud_mocks import IMAGE, Cloud, declare, run_stack
+
+from dougong import paths
+from dougong.components import program
+
+STACKS = paths.ROOT / "stacks"
+LAB = paths.ROOT / "inventories" / "lab" / "platform.yml"
+NETWORK_OUTPUTS = {
+    "network_id": "network",
+    "subnet_id": "subnet",
+    "mtu": 1442,
+    "security_groups": {"node": "node", "control_plane": "control-plane", "worker": "worker"},
+}
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A platform.yml of an environment "test", to be changed; with a state folder of its own."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    file = paths.platform_file("test")
+    file.parent.mkdir(parents=True)
+    file.write_text(LAB.read_text())
+    return file
+
+
+def change(file: Path, *path: str, value: Any) -> None:
+    content = yaml.safe_load(file.read_text())
+    inner = content
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def network() -> Cloud:
+    return run_stack(STACKS / "network", Cloud())
+
+
+def cluster(outputs: dict[str, Any] | None = None, *, preview: bool = False) -> Cloud:
+    return run_stack(STACKS / "cluster", Cloud(network_outputs=outputs or {}), preview=preview)
+
+
+@pytest.mark.usefixtures("platform")
+def test_network_exports() -> None:
+    assert network().exports == {
+        "network_id": "lab-id",
+        "subnet_id": "lab-id",
+        "router_id": "lab-id",
+        "cidr": "10.1.0.0/24",
+        "mtu": 1442,
+        "security_groups": {
+            "node": "lab-node-id",
+            "control_plane": "lab-control-plane-id",
+            "worker": "lab-worker-id",
+        },
+    }
+
+
+def test_without_encapsulation_the_cloud_lets_pods_pass(platform: Path) -> None:
+    assert "lab-node-pods" not in network().of_type("SecGroupRule")
+    change(platform, "network_plugin", "encapsulation", value="None")
+    assert network().of_type("SecGroupRule")["lab-node-pods"].inputs["remoteIpPrefix"] == "10.244.0.0/16"
+    for port in cluster(NETWORK_OUTPUTS).of_type("Port").values():
+        assert port.inputs["allowedAddressPairs"] == [{"ipAddress": "10.244.0.0/16"}]
+
+
+@pytest.mark.usefixtures("platform")
+def test_cluster_exports() -> None:
+    exports = cluster(NETWORK_OUTPUTS).exports
+    assert [host["name"] for host in exports["hosts"]] == ["lab-control-plane-0", "lab-worker-0", "lab-worker-1"]
+    assert exports["api"] == {"address": "vip-lab-api", "public_address": "public-lab-api", "port": 6443}
+    assert exports["apps"] == {
+        "address": "vip-lab-apps",
+        "public_address": "public-lab-apps",
+        "listeners": [{"name": "http", "port": 80, "node_port": 30080}],
+    }
+    assert exports["mtu"] == 1442
+
+
+@pytest.mark.usefixtures("platform")
+def test_load_balancers_lead_to_the_right_hosts() -> None:
+    cloud = cluster(NETWORK_OUTPUTS)
+    hosts = {host["name"]: host["address"] for host in cloud.exports["hosts"]}
+    members = {
+        name: [(member["address"], member["protocolPort"]) for member in known.inputs["members"]]
+        for name, known in cloud.of_type("Members").items()
+    }
+    assert members == {
+        "lab-api-kubernetes": [(hosts["lab-control-plane-0"], 6443)],
+        "lab-apps-http": [(hosts["lab-worker-0"], 30080), (hosts["lab-worker-1"], 30080)],
+    }
+
+
+@pytest.mark.usefixtures("platform")
+def test_hosts_have_the_groups_of_their_role_and_the_image() -> None:
+    cloud = cluster(NETWORK_OUTPUTS)
+    ports = cloud.of_type("Port")
+    assert ports["lab-control-plane-0"].inputs["securityGroupIds"] == ["node", "control-plane"]
+    assert ports["lab-worker-1"].inputs["securityGroupIds"] == ["node", "worker"]
+    assert all(instance.inputs["imageId"] == IMAGE for instance in cloud.of_type("Instance").values())
+
+
+def test_bastion_opens_neither_the_api_nor_node_ports(platform: Path) -> None:
+    pools = yaml.safe_load(platform.read_text())["pools"]
+    door = {"role": "bastion", "count": 1, "flavor": "small", "floating_ip": True}
+    change(platform, "pools", value={**pools, "door": door})
+    change(platform, "network", "bastion", value="door")
+    assert cluster(NETWORK_OUTPUTS).of_type("Port")["lab-door-0"].inputs["securityGroupIds"] == ["node"]
+
+
+def test_data_is_protected_unless_the_cloud_is_embedded(platform: Path) -> None:
+    assert not any(volume.request.protect for volume in cluster(NETWORK_OUTPUTS).of_type("Volume").values())
+    change(platform, "cloud", "embedded", value=False)
+    volumes = cluster(NETWORK_OUTPUTS).of_type("Volume")
+    assert len(volumes) == 3
+    assert all(volume.request.protect for volume in volumes.values())
+
+
+def test_without_listeners_there_is_no_apps_load_balancer(platform: Path) -> None:
+    change(platform, "load_balancers", "apps", value=[])
+    change(platform, "services", value={})
+    cloud = cluster(NETWORK_OUTPUTS)
+    assert list(cloud.of_type("LoadBalancer")) == ["lab-api"]
+    assert cloud.exports["apps"] == {"address": None, "public_address": None, "listeners": []}
+
+
+@pytest.mark.usefixtures("platform")
+def test_everything_can_be_planned_before_there_is_a_network() -> None:
+    cloud = cluster(preview=True)
+    assert len(cloud.of_type("Instance")) == 3
+    assert all("networkId" not in port.inputs for port in cloud.of_type("Port").values())
+
+
+def test_nothing_is_made_without_a_network() -> None:
+    with pytest.raises(pulumi.RunError, match=r"network of 'test' does not exist yet.*stacks/network"):
+        declare(lambda: program.network_outputs().network_id, Cloud())
+
+
+def test_errors_of_platform_yml_are_shown_without_a_traceback(platform: Path) -> None:
+    change(platform, "pools", "control-plane", "count", value=2)
+    with pytest.raises(pulumi.RunError, match="control-plane"):
+        cluster(NETWORK_OUTPUTS)
+
+
+def test_stack_must_be_called_like_an_environment() -> None:
+    with pytest.raises(pulumi.RunError, match="folder below inventories"):
+        run_stack(STACKS / "network", Cloud(), environment="nowhere")
