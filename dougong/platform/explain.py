@@ -14,14 +14,17 @@ from dougong.platform.findings import Finding, Location
 from dougong.platform.model import Platform
 from dougong.platform.source import Source
 
+UNKNOWN_KEY = ("extra_forbidden", "invalid_key")
+"""pydantic's names for a key that no field has, and for one that is not even text."""
+
 # pydantic's names of type errors (docs.pydantic.dev, Validation Errors) and what a person would call that type.
 _EXPECTED = {
     "int_type": "a whole number",
     "string_type": "text",
     "bool_type": "true or false",
     "list_type": "a list",
-    "dict_type": "a mapping of names to values",
-    "model_type": "a mapping of names to values",
+    "dict_type": "names with values below them",
+    "model_type": "keys with values below them",
 }
 
 
@@ -35,16 +38,16 @@ def explain(source: Source, details: list[ErrorDetails]) -> Iterator[Finding]:
     missing = {detail["loc"] for detail in details if detail["type"] == "missing"}
     meant = set()
     for detail in details:
-        if detail["type"] == "extra_forbidden":
-            location = detail["loc"]
-            known = _known_keys(location[:-1])
-            meant |= {(*location[:-1], guess) for guess in _similar(str(location[-1]), known)}
-            yield source.finding(location, "unknown key", _suggest(str(location[-1]), known), key=True)
-    for location in missing - meant:  # a misspelt key is not missing as well
+        if detail["type"] in UNKNOWN_KEY:
+            parent, key = detail["loc"][:-1], str(detail["loc"][-1])
+            known = _known_keys(parent)
+            meant |= {(*parent, guess) for guess in _similar(key, known)}
+            yield source.finding((*parent, key), "unknown key", _suggest(key, known), key=True)
+    for location in sorted(missing - meant, key=str):  # a misspelt key is not missing as well
         info = _field_at(location)
         yield source.finding(location, "this key is missing", f"Add it. {info.description if info else ''}".strip())
     for detail in details:
-        if detail["type"] not in ("extra_forbidden", "missing"):
+        if detail["type"] not in {*UNKNOWN_KEY, "missing"}:
             yield _explain_value(source, detail)
 
 
@@ -67,12 +70,12 @@ def _explain_value(source: Source, detail: ErrorDetails) -> Finding:
         case "less_than_equal":
             message, remedy = f"{shown} is too large: the most is {context['le']}", _range(info)
         case "too_short":
-            message = "this is empty"
+            message, remedy = "this is empty", f"Name at least one. {remedy}"
         case "too_long":
             message = f"{context['actual_length']} items: the most is {context['max_length']}"
         case kind if kind in _EXPECTED:
             message = f"expected {_EXPECTED[kind]}, got {kind_of(value)}"
-            remedy = _retype(kind, value) or remedy
+            remedy = _retype(kind, value) or f"Write {_EXPECTED[kind]}. {remedy}"
         case _:
             message = f"{shown}: {detail['msg']}"
     return source.finding(location, message, remedy, key=is_key)
@@ -104,6 +107,8 @@ def _retype(expected: str, value: Any) -> str:
         return f'Put it in quotes if it is meant as text: "{value}".'
     if expected == "int_type" and isinstance(value, str) and value.isdecimal():
         return f"Write it without quotes: {value}."
+    if expected == "list_type" and isinstance(value, str | int | float):
+        return f"Write it as a list: [{value}]."
     if expected == "bool_type" and isinstance(value, str):
         return "Write true or false, without quotes."
     return ""

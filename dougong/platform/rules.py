@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from itertools import combinations
 from typing import Any, Literal
 
 from dougong.platform.findings import Location
@@ -84,20 +83,23 @@ def problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 @rule
-def networks_do_not_overlap(network: Network, orchestrator: Kubernetes) -> Iterator[Problem]:
-    for (first, one), (second, other) in combinations(_cidrs(network, orchestrator).items(), 2):
-        if one.overlaps(other):
-            yield Problem(
-                second,
-                f"{other} overlaps with {'.'.join(map(str, first))} {one}",
-                "Choose a range of its own: hosts, pods and services must be told apart by their addresses.",
-            )
+def hosts_are_told_apart(network: Network, orchestrator: Kubernetes) -> Iterator[Problem]:
+    for location, cidr in _cluster_networks(orchestrator).items():
+        if cidr.overlaps(network.cidr):
+            yield _overlap(location, cidr, f"network.cidr {network.cidr}")
+
+
+@rule
+def pods_and_services_are_told_apart(orchestrator: Kubernetes) -> Iterator[Problem]:
+    if orchestrator.service_cidr.overlaps(orchestrator.pod_cidr):
+        other = f"orchestrator.pod_cidr {orchestrator.pod_cidr}"
+        yield _overlap(("orchestrator", "service_cidr"), orchestrator.service_cidr, other)
 
 
 @rule
 def networks_are_usable(cloud: Cloud, network: Network, orchestrator: Kubernetes) -> Iterator[Problem]:
     taken = SPECIAL_NETWORKS | (LAB_NETWORKS if cloud.embedded else {})
-    for location, cidr in _cidrs(network, orchestrator).items():
+    for location, cidr in {("network", "cidr"): network.cidr, **_cluster_networks(orchestrator)}.items():
         for what, reserved in taken.items():
             if cidr.overlaps(reserved):
                 yield Problem(location, f"{cidr} overlaps with {what}, {reserved}", "Choose another range (RFC 1918).")
@@ -181,7 +183,7 @@ def there_is_a_quorum(pools: Pools) -> Iterator[Problem]:
     elif total % 2 == 0:
         yield Problem(
             ("pools", list(controllers)[-1], "count"),
-            f"{total} control-plane hosts: an even number tolerates no more failures than {total - 1} do",
+            f"{total} control-plane hosts: an even number survives no more failures than one host less would",
             f"Use {total - 1} or {total + 1} in all: etcd needs a majority.",
         )
     elif total > LARGEST_QUORUM:
@@ -352,12 +354,16 @@ def demo_has_a_listener(load_balancers: LoadBalancers, services: Services) -> It
         )
 
 
-def _cidrs(network: Network, orchestrator: Kubernetes) -> dict[Location, IPv4Network]:
+def _cluster_networks(orchestrator: Kubernetes) -> dict[Location, IPv4Network]:
     return {
-        ("network", "cidr"): network.cidr,
         ("orchestrator", "pod_cidr"): orchestrator.pod_cidr,
         ("orchestrator", "service_cidr"): orchestrator.service_cidr,
     }
+
+
+def _overlap(location: Location, cidr: IPv4Network, other: str) -> Problem:
+    remedy = "Choose a range of its own: hosts, pods and services must be told apart by their addresses."
+    return Problem(location, f"{cidr} overlaps with {other}", remedy)
 
 
 def _repeated(values: list[Any]) -> Iterator[int]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from dougong.platform.explain import explain, kind_of
+from dougong.platform.explain import UNKNOWN_KEY, explain, kind_of
 from dougong.platform.findings import Finding, PlatformError
 from dougong.platform.model import Platform
 from dougong.platform.rules import problems
@@ -92,7 +92,7 @@ def _without_unknown_keys(data: dict[str, Any], details: list[ErrorDetails]) -> 
     """The data as if unknown keys were not there, so that the rules can still be applied to the rest."""
     known: dict[str, Any] = copy.deepcopy(data)
     for detail in details:
-        if detail["type"] == "extra_forbidden":
+        if detail["type"] in UNKNOWN_KEY:
             parent: Any = known
             for part in detail["loc"][:-1]:
                 parent = parent[part]
