@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ansible_runner
+
 from dougong import environment, paths, runs
 from dougong.errors import DougongError
 from dougong.runs import processes
@@ -89,8 +91,6 @@ def run(
     Raises:
         DougongError: a host failed or could not be reached, or Ansible itself could not start.
     """
-    import ansible_runner  # slow to import, and `dougong --help` must not wait for it
-
     options = _options(str(inventory or paths.platform_file(env)), check, diff, limit, extra_vars)
     recorder = runs.current()
     recorder.command(shlex.join(["ansible-playbook", *options, playbook]))
@@ -194,7 +194,7 @@ class _Progress:
             self._task_started(data)
         elif kind == "runner_on_start":
             self._step(data).begin(data["host"])
-        elif kind == "runner_on_file_diff" or kind == "on_file_diff":
+        elif kind == "runner_on_file_diff":
             self._diffs.setdefault((data["host"], data["task_uuid"]), []).append(event.get("stdout", ""))
         elif kind in ("runner_on_ok", "runner_on_skipped", "runner_on_failed", "runner_on_unreachable"):
             self._host_done(kind, data)

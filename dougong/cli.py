@@ -123,7 +123,8 @@ Environment = Annotated[
     ),
 ]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", callback=_set_verbose, help="Show the raw output of every tool, and tracebacks.")
+    bool,
+    typer.Option("--verbose", "-v", callback=_set_verbose, help="Show the raw output of every tool, and tracebacks."),
 ]
 
 

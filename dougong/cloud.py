@@ -32,7 +32,9 @@ def connect(platform: Platform) -> Connection:
     except (openstack.exceptions.SDKException, keystoneauth1.exceptions.ClientException) as error:
         raise DougongError(
             f"the cloud {name!r} does not let us in: {error}",
-            "dougong lab status" if platform.cloud.embedded else f"try it by hand: openstack --os-cloud {name} token issue",
+            "dougong lab status"
+            if platform.cloud.embedded
+            else f"try it by hand: openstack --os-cloud {name} token issue",
         ) from error
     return connection
 
@@ -58,7 +60,7 @@ def remaining(platform: Platform) -> list[tuple[str, str, str]]:
         "security group": lambda: connection.network.security_groups(project_id=project),
     }
     return [
-        (kind, item.name or getattr(item, "floating_ip_address", None) or "–", item.id)
+        (kind, item.name or getattr(item, "floating_ip_address", None) or "-", item.id)
         for kind, listing in mine.items()
         for item in listing()
         if not (kind == "security group" and item.name == "default")

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -33,7 +34,7 @@ MARKS = {
     "interrupted": "[yellow]■[/]",
     "warning": "[yellow]![/]",
     "running": "[cyan]▸[/]",
-    "skipped": "[dim]–[/]",
+    "skipped": "[dim]-[/]",
 }
 
 
@@ -54,8 +55,9 @@ def out() -> Console:
 @cache
 def err() -> Console:
     """Standard error: what went wrong."""
-    plain = not sys.stderr.isatty() or bool(os.environ.get("CI"))
-    return Console(stderr=True, highlight=False, soft_wrap=True, **({"color_system": None} if plain else {}))
+    if sys.stderr.isatty() and not os.environ.get("CI"):
+        return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, force_terminal=False, color_system=None, width=200)
 
 
 def duration(seconds: float) -> str:
@@ -145,8 +147,6 @@ class PlainDisplay:
                 self._line(f"… {names} ({duration(recorder.elapsed)})")
 
     def _line(self, text: str) -> None:
-        from datetime import datetime
-
         self._spoke = monotonic()
         out().print(f"{datetime.now():%H:%M:%S}  {self._phase:<11}  {text}", markup=False)
 
@@ -217,7 +217,9 @@ class LiveDisplay:
                 )
                 for step in list(recorder.active)[: self.rows]:
                     since = min(list(step.running.values()), default=monotonic())
-                    table.add_row("", "", Text(duration(monotonic() - since), style="dim"), Text(_running(step), style="dim"))
+                    table.add_row(
+                        "", "", Text(duration(monotonic() - since), style="dim"), Text(_running(step), style="dim")
+                    )
             else:
                 table.add_row(
                     Text.from_markup(MARKS[phase.state]),

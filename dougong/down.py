@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dougong import ansible, cloud, environment, lab, runs, stacks
+from dougong import cloud, environment, lab, runs, stacks
 from dougong.console import MARKS, duration, out
 from dougong.platform import Platform
 from dougong.runs import Recorder
@@ -46,3 +46,10 @@ def _remove(run: Recorder, name: str, platform: Platform) -> list[tuple[str, str
         left = cloud.remaining(platform)
         run.summary(f"{len(left)} things left" if left else "nothing left")
     return left
+
+
+def _closing(name: str, left: list[tuple[str, str, str]], took: str) -> None:
+    out().print()
+    for kind, title, identifier in left:
+        out().print(f" {MARKS['failed']} left in the project: {kind} {title} ({identifier})")
+    out().print(f"{name} is removed after {took}" if not left else f"{len(left)} things are left: dougong down again")

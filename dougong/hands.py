@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
 from typing import NoReturn
 
 from dougong import environment, paths
@@ -72,6 +71,7 @@ def _match(known: Inventory, host: str) -> str:
     matches = [host] if host in known.hosts else [name for name in known.hosts if name.endswith(host)]
     if len(matches) != 1:
         raise DougongError(
-            f"{len(matches)} hosts are called {host!r}", f"the hosts: {', '.join(known.hosts) or 'none yet: dougong up'}"
+            f"{len(matches)} hosts are called {host!r}",
+            f"the hosts: {', '.join(known.hosts) or 'none yet: dougong up'}",
         )
     return matches[0]

@@ -47,7 +47,7 @@ def plan(name: str) -> bool:
 def _hosts(run: Recorder, name: str, platform: Platform) -> list[ansible.Change]:
     try:
         known = inventory.build(platform, name, inventory.read_outputs(name, platform)).hosts
-    except inventory.NoStack:
+    except inventory.NoStackError:
         known = {}
     if not known:
         run.summary("skipped: there are no hosts yet that could be asked")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import kubernetes.client
+import kubernetes.config
 import urllib3
 
 from dougong import application, console, environment, hands, inventory, lab, paths, stacks
@@ -48,7 +50,9 @@ def status(name: str) -> bool:
         console.findings([(state, f"{finding.name:<12}", finding.detail, finding.remedy)])
         well = well and finding.ok is not False
     console.out().print()
-    console.out().print("healthy" if well else f"not healthy; dougong up{option} puts right what differs from platform.yml")
+    console.out().print(
+        "healthy" if well else f"not healthy; dougong up{option} puts right what differs from platform.yml"
+    )
     return well
 
 
@@ -65,7 +69,7 @@ def look(name: str) -> Iterator[Finding]:
         yield Finding("lab", True, f"{len(checks)} checks passed")
     try:
         outputs = inventory.read_outputs(name, platform)
-    except inventory.NoStack as missing:
+    except inventory.NoStackError as missing:
         yield Finding("stacks", False, missing.message, missing.remedy)
         return
     for stack in stacks.ORDER:
@@ -117,35 +121,26 @@ def _host(name: str, known: inventory.Inventory, host: str, answer: subprocess.C
 
 
 def _cluster(name: str, platform: Platform) -> Iterator[Finding]:
-    import kubernetes.client
-    import kubernetes.config
-
     if not paths.kubeconfig(name).exists():
         yield Finding("nodes", False, "there is no kubeconfig yet", "dougong up")
         return
-    kubernetes.config.load_kube_config(str(paths.kubeconfig(name)))
+    kubernetes.config.load_kube_config(str(paths.kubeconfig(name)))  # type: ignore[no-untyped-call]  # upstream's
     api = kubernetes.client.CoreV1Api()
     try:
         nodes = api.list_node(_request_timeout=10).items
         pods = api.list_pod_for_all_namespaces(_request_timeout=10).items
     except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
-        reason = str(getattr(error, "reason", error))
-        yield Finding("nodes", False, f"the API server does not answer: {reason}", "kubectl get --raw '/readyz?verbose'")
+        reason = f"the API server does not answer: {getattr(error, 'reason', error)}"
+        yield Finding("nodes", False, reason, "kubectl get --raw '/readyz?verbose'")
         return
     wanted = sum(pool.count for pool in platform.pools.values() if pool.role in ("control-plane", "worker"))
-    yield from _troubled(nodes, "nodes", _node_trouble, wanted, "Ready", "kubectl describe node")
-    yield from _troubled(pods, "pods", _pod_trouble, len(pods), "at work", "kubectl describe pod")
-
-
-def _troubled(
-    items: list[Any], name: str, trouble: Callable[[Any], str], wanted: int, word: str, command: str
-) -> Iterator[Finding]:
-    bad = {item.metadata.name: (item, reason) for item in items if (reason := trouble(item))}
-    for title, (item, reason) in bad.items():
-        namespace = f" -n {item.metadata.namespace}" if item.metadata.namespace else ""
-        yield Finding(name, False, f"{title}: {reason}", f"{command} {title}{namespace}")
-    well = len(items) - len(bad)
-    yield Finding(name, well == wanted, f"{well} of {wanted} {word}")
+    bad = [(node.metadata.name, trouble) for node in nodes if (trouble := _node_trouble(node))]
+    yield from (Finding("nodes", False, f"{node}: {why}", f"kubectl describe node {node}") for node, why in bad)
+    ready = len(nodes) - len(bad)
+    yield Finding("nodes", ready == wanted, f"{ready} of {wanted} are Ready")
+    bad = [(f"-n {pod.metadata.namespace} {pod.metadata.name}", why) for pod in pods if (why := _pod_trouble(pod))]
+    yield from (Finding("pods", False, f"{pod}: {why}", f"kubectl describe pod {pod}") for pod, why in bad)
+    yield Finding("pods", not bad, f"{len(pods) - len(bad)} of {len(pods)} are at work")
 
 
 def _node_trouble(node: Any) -> str:

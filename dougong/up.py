@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.panel import Panel
 from rich.table import Table
 
-from dougong import ansible, application, artifacts, cloud, environment, lab, paths, preflight, runs, stacks
+from dougong import ansible, application, artifacts, cloud, environment, lab, paths, preflight, progress, runs, stacks
+from dougong.artifacts import catalogue, tools
 from dougong.console import duration, interactive, out
 from dougong.platform import Platform
 from dougong.runs import Recorder, Run
@@ -64,8 +65,9 @@ def _changed(count: int) -> str:
 def _artifacts(run: Recorder, platform: Platform) -> None:
     run.command("dougong artifacts fetch --tools")
     wanted = artifacts.for_platform(platform)
-    artifacts.ensure(wanted, artifacts.reporter(run))
-    run.summary(f"{len(wanted)} in the cache")
+    artifacts.ensure(wanted, progress.of_artifacts(run))
+    tools.link(artifacts.ensure(catalogue.default().members("tools")))
+    run.summary(f"all {len(wanted)} are in the cache")
 
 
 def _closing(run: Run, name: str, platform: Platform, url: str | None) -> None:
@@ -77,7 +79,7 @@ def _closing(run: Run, name: str, platform: Platform, url: str | None) -> None:
     table.add_row("kubeconfig", str(paths.kubeconfig(name)))
     table.add_row("this run", f"{duration(run.seconds)}, {_changed(run.changes)} · dougong runs show {run.id}{option}")
     table.add_row("next", f'eval "$(dougong env {name})"; kubectl get nodes')
-    table.add_row("", f"dougong status{option} · dougong ssh{option} HOST · dougong plan{option} · dougong down{option}")
+    table.add_row("", " · ".join(f"dougong {word}{option}" for word in ("status", "plan", "inventory", "down")))
     title = f"[bold green]{platform.name} is up[/]"
     out().print()
     if interactive():

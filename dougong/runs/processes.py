@@ -4,6 +4,7 @@ A run that is killed with SIGKILL cannot end its children: an orphaned `pulumi` 
 successor. Every child inherits DOUGONG_RUN, so the successor finds and ends what is left.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -43,10 +44,9 @@ def workers(run_id: str) -> Iterator[int]:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    try:
+    # One that has ended meanwhile has done what was wanted.
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass  # ended meanwhile: what was wanted
 
 
 def interrupt(run_id: str) -> int:

@@ -68,9 +68,13 @@ def test_ctrl_c_is_recorded_as_such() -> None:
 
 
 def test_a_run_inside_a_run_is_a_part_of_it() -> None:
-    with runs.start("up", "lab") as outer, outer.phase("lab"):
-        with runs.start("lab up", "lab") as inner, inner.phase("container"):
-            inner.command("podman run")
+    with (
+        runs.start("up", "lab") as outer,
+        outer.phase("lab"),
+        runs.start("lab up", "lab") as inner,
+        inner.phase("container"),
+    ):
+        inner.command("podman run")
     assert [run.command for run in runs.history("lab")] == ["up"]
     assert runs.find("lab", "last").phase("lab").commands == ["podman run"]
 
