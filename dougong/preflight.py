@@ -155,7 +155,7 @@ def _quotas(platform: Platform, cloud: Connection, flavors: Mapping[str, Any]) -
     }
     missing = {name: pool for name, pool in hosts.items() if name not in servers}
     quotas = [
-        *_compute_quotas(cloud, [flavors[pool.flavor] for pool in missing.values() if pool.flavor in flavors]),
+        *_compute_quotas(cloud, missing, flavors),
         *_network_quotas(platform, cloud, missing, fresh=len(missing) == len(hosts)),
         *_storage_quotas(cloud, hosts),
     ]
@@ -168,11 +168,12 @@ def _quotas(platform: Platform, cloud: Connection, flavors: Mapping[str, Any]) -
             )
 
 
-def _compute_quotas(cloud: Connection, flavors: list[Any]) -> Iterator[_Quota]:
+def _compute_quotas(cloud: Connection, missing: Mapping[str, Pool], flavors: Mapping[str, Any]) -> Iterator[_Quota]:
     limits = cloud.compute.get_limits().absolute
-    yield _Quota("servers", len(flavors), limits.instances, limits.instances_used)
-    yield _Quota("vCPUs", sum(flavor.vcpus for flavor in flavors), limits.total_cores, limits.total_cores_used)
-    yield _Quota("MiB of memory", sum(flavor.ram for flavor in flavors), limits.total_ram, limits.total_ram_used)
+    wanted = [flavors[pool.flavor] for pool in missing.values() if pool.flavor in flavors]
+    yield _Quota("servers", len(missing), limits.instances, limits.instances_used)
+    yield _Quota("vCPUs", sum(flavor.vcpus for flavor in wanted), limits.total_cores, limits.total_cores_used)
+    yield _Quota("MiB of memory", sum(flavor.ram for flavor in wanted), limits.total_ram, limits.total_ram_used)
 
 
 def _network_quotas(

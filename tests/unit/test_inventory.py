@@ -269,8 +269,8 @@ def test_a_thousand_hosts_take_about_a_second(monkeypatch: pytest.MonkeyPatch) -
     platform = with_workers(load(LAB), 999)
     answer = json.dumps(outputs(platform.model_copy(update={"network": load(PRODUCTION).network})))
     done = subprocess.CompletedProcess(args=[], returncode=0, stdout=answer, stderr="")
-    monkeypatch.setattr(inventory.shutil, "which", lambda *_, **__: "/bin/pulumi")
-    monkeypatch.setattr(inventory.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr("dougong.inventory.shutil.which", lambda *_, **__: "/bin/pulumi")
+    monkeypatch.setattr("dougong.inventory.subprocess.run", lambda *_, **__: done)
     plugin, data = inventory_plugin(), InventoryData()
 
     begin = time.perf_counter()
