@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dougong.artifacts import catalogue
-from dougong.artifacts.cache import Cache, Entry
+from dougong.artifacts import catalogue, tools
+from dougong.artifacts.cache import Cache
 from dougong.artifacts.progress import Event, Listener, silent
+from dougong.artifacts.resolved import Resolved, from_entry
 from dougong.errors import DougongError
 
 if TYPE_CHECKING:
     from dougong.platform import Platform
 
-__all__ = ["Event", "Listener", "Resolved", "ensure", "for_platform", "resolve"]
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """An artifact in the cache.
-
-    Attributes:
-        kind: binary, archive, manifest, image (an OCI archive) or rootfs (a tar file).
-        path: the file; read-only, shared.
-        sha256: of the file.
-        reference, digest: an image's name and manifest digest (`sha256:…`).
-    """
-
-    name: str
-    version: str
-    kind: str
-    path: Path
-    sha256: str
-    reference: str | None = None
-    digest: str | None = None
-
-
-def _resolved(entry: Entry, cache: Cache) -> Resolved:
-    return Resolved(
-        entry.name,
-        entry.version,
-        entry.kind,
-        cache.blob(entry.sha256),
-        entry.sha256,
-        entry.reference,
-        entry.digest,
-    )
+__all__ = ["Event", "Listener", "Resolved", "ensure", "for_platform", "missing", "resolve", "tools"]
 
 
 def resolve(name: str, version: str | None = None) -> Resolved:
@@ -68,7 +35,19 @@ def resolve(name: str, version: str | None = None) -> Resolved:
         raise DougongError(
             f"{artifact.key} is not in the cache ({cache.root})", f"dougong artifacts fetch {artifact.key}"
         )
-    return _resolved(entry, cache)
+    return from_entry(entry, cache)
+
+
+def missing(specs: Iterable[str]) -> list[str]:
+    """Which artifacts a fetch would have to get.
+
+    Args:
+        specs: `name` or `name@version`.
+    """
+    known = catalogue.default()
+    cache = Cache()
+    wanted = [known.get(spec) for spec in specs]
+    return [a.key for a in wanted if not cache.get(a, catalogue.target(), known.definition(a))]
 
 
 def ensure(specs: Iterable[str], progress: Listener = silent) -> list[Resolved]:
@@ -87,7 +66,7 @@ def ensure(specs: Iterable[str], progress: Listener = silent) -> list[Resolved]:
 
     cache = Cache()
     fetcher = Fetcher(catalogue.default(), cache, Lock(), Settings.from_environment(), progress)
-    return [_resolved(entry, cache) for entry in fetcher.ensure(specs)]
+    return [from_entry(entry, cache) for entry in fetcher.ensure(specs)]
 
 
 def for_platform(platform: Platform) -> list[str]:

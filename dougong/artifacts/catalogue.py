@@ -1,4 +1,4 @@
-"""The catalogue: every third-party file and container image, where it comes from and how it is built (artifacts/catalogue.yml)."""
+"""The catalogue (artifacts/catalogue.yml): every third-party file and image, where it is from, how it is built."""
 
 from __future__ import annotations
 
@@ -80,10 +80,6 @@ class GoBinary(Model):
     recipe: str
     package: str | None = None
     version: str | None = None
-
-    @property
-    def packages(self) -> list[str]:
-        return [self.package or "."]
 
 
 class GoArchive(Model):
@@ -283,16 +279,12 @@ class Catalogue:
         A cached build whose definition differs is stale.
         """
         if artifact.key not in self._definitions:
-            digest = hashlib.sha256(artifact.model_dump_json(exclude={"license", "homepage", "official"}, exclude_defaults=True).encode())
-            build = artifact.build
-            match build:
-                case GoBinary() | GoArchive() | ModuleFile():
-                    digest.update(self._recipe_definition(build.recipe).encode())
-                case ImageBuild():
-                    for part in build.parts:
-                        digest.update(self.definition(self.get(part)).encode())
-                    for tree in build.trees.values():
-                        digest.update(self._recipe_definition(tree.recipe).encode())
+            entry = artifact.model_dump_json(exclude={"license", "homepage", "official"}, exclude_defaults=True)
+            digest = hashlib.sha256(entry.encode())
+            for part in artifact.build.parts if isinstance(artifact.build, ImageBuild) else ():
+                digest.update(self.definition(self.get(part)).encode())
+            for recipe in _recipes(artifact):
+                digest.update(self._recipe_definition(recipe).encode())
             self._definitions[artifact.key] = digest.hexdigest()
         return self._definitions[artifact.key]
 
@@ -305,39 +297,42 @@ class Catalogue:
         return digest.hexdigest()
 
 
-def _findings(document: _Document, folder: Path) -> Iterator[tuple[tuple[str | int, ...], str]]:
+Where = tuple[str | int, ...]
+
+
+def _findings(document: _Document, folder: Path) -> Iterator[tuple[Where, str]]:
     """References that lead nowhere: (where, what is wrong)."""
-    names: set[str] = set()
-    keys: set[str] = set()
-    for artifact in document.artifacts:
-        names.add(artifact.name)
-        keys.add(artifact.key)
+    known = {a.name for a in document.artifacts} | {a.key for a in document.artifacts}
     seen: set[str] = set()
     for i, artifact in enumerate(document.artifacts):
-        where: tuple[str | int, ...] = ("artifacts", i)
         if artifact.key in seen:
-            yield (*where, "name"), f"{artifact.key} is there twice"
+            yield ("artifacts", i, "name"), f"{artifact.key} is there twice"
         seen.add(artifact.key)
-        build = artifact.build
-        recipes = [build.recipe] if isinstance(build, GoBinary | GoArchive | ModuleFile) else []
-        if isinstance(build, ImageBuild):
-            recipes = [tree.recipe for tree in build.trees.values()]
-            for part in build.parts:
-                if part not in names | keys:
-                    yield (*where, "build"), f"{artifact.name} is assembled from {part}, which is not in the catalogue"
-        for recipe in recipes:
+        for part in artifact.build.parts if isinstance(artifact.build, ImageBuild) else ():
+            if part not in known:
+                yield ("artifacts", i, "build"), f"{artifact.name} is made of {part}, which is not in the catalogue"
+        for recipe in _recipes(artifact):
             if recipe not in document.recipes:
-                yield (*where, "build"), f"{artifact.name} is built by the recipe {recipe}, which is not in `recipes`"
+                yield ("artifacts", i, "build"), f"{artifact.name} is built by the unknown recipe {recipe}"
     for recipe in document.recipes:
         if not (folder / recipe / "go.mod").is_file():
             yield ("recipes", recipe), f"the recipe {recipe} has no {folder.name}/{recipe}/go.mod"
     for name, members in document.sets.items():
         for i, member in enumerate(members):
-            if member not in names | keys:
+            if member not in known:
                 yield ("sets", name, i), f"the set {name} has {member}, which is not in the catalogue"
 
 
-def _line(text: str, where: tuple[str | int, ...]) -> int:
+def _recipes(artifact: Artifact) -> list[str]:
+    match artifact.build:
+        case GoBinary(recipe=recipe) | GoArchive(recipe=recipe) | ModuleFile(recipe=recipe):
+            return [recipe]
+        case ImageBuild(trees=trees):
+            return [tree.recipe for tree in trees.values()]
+    return []
+
+
+def _line(text: str, where: Where) -> int:
     """The line of the innermost part of `where` that the file has."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     line = 1
@@ -361,7 +356,7 @@ def load(path: Path = FILE) -> Catalogue:
     text = path.read_text()
     folder = path.parent / "build"
     try:
-        data: Any = yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506  the C variant of SafeLoader
+        data: Any = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise DougongError(f"{path} is not YAML: {error}", "correct the file") from error
     try:

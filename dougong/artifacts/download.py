@@ -87,9 +87,8 @@ class Downloader:
         try:
             retry(self._continue, url, destination, subject)
         except _InterruptedError as error:
-            raise UnavailableError(
-                f"{url}: {error}, {ATTEMPTS} times; {destination.stat().st_size if destination.exists() else 0} bytes came"
-            ) from error
+            came = destination.stat().st_size if destination.exists() else 0
+            raise UnavailableError(f"{url}: {error}, {ATTEMPTS} times; {came} bytes came") from error
 
     def _continue(self, url: str, destination: Path, subject: str) -> None:
         validator = destination.with_suffix(".etag")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -17,6 +16,7 @@ from dougong.artifacts.catalogue import (
     Binary,
     Catalogue,
     FileArtifact,
+    GoArchive,
     GoBinary,
     Image,
     ImageBuild,
@@ -57,9 +57,7 @@ class Settings:
         sources = tuple(part.strip() for part in named.split(",") if part.strip()) or SOURCES
         unknown = [source for source in sources if source not in SOURCES]
         if unknown:
-            raise DougongError(
-                f"DOUGONG_ARTIFACT_SOURCES has {', '.join(unknown)}", f"use any of {', '.join(SOURCES)}"
-            )
+            raise DougongError(f"DOUGONG_ARTIFACT_SOURCES has {', '.join(unknown)}", f"use any of {', '.join(SOURCES)}")
         return cls(sources, os.environ.get("DOUGONG_ARTIFACT_MIRROR") or None)
 
 
@@ -72,7 +70,9 @@ class Fetcher:
         cache, lock: where content goes, and what it must be.
         settings: which sources are allowed.
         listener: told what happens.
-        relock: keys whose recorded sums are to be replaced; they are fetched even if cached.
+        again: keys that are fetched or built anew even if cached: the lock says whether the result is the same.
+        relock: whether the sums of `again` are recorded anew instead.
+        from_source: whether cached official files count as missing.
     """
 
     catalogue: Catalogue
@@ -80,21 +80,27 @@ class Fetcher:
     lock: Lock
     settings: Settings = field(default_factory=Settings)
     listener: Listener = silent
-    relock: frozenset[str] = frozenset()
+    again: frozenset[str] = frozenset()
+    relock: bool = False
+    from_source: bool = False
     downloader: Downloader = field(init=False)
 
     def __post_init__(self) -> None:
         self.downloader = Downloader(self.listener)
         self.target = target()
         self._why: dict[str, list[str]] = {}
-        self._fresh: set[str] = set()  # relocked in this run already
+        self._fresh: set[str] = set()  # of `again`: done in this run
         self._mirror = Mirror(self.settings.mirror, self.downloader) if self.settings.mirror else None
 
     def cached(self, artifact: Artifact) -> Entry | None:
         """The artifact's entry if it needs no work."""
-        if artifact.key in self.relock and artifact.key not in self._fresh:
+        if self._due(artifact):
             return None
-        return self.cache.get(artifact, self.target, self.catalogue.definition(artifact))
+        entry = self.cache.get(artifact, self.target, self.catalogue.definition(artifact))
+        return None if entry and self.from_source and entry.origin == "official" else entry
+
+    def _due(self, artifact: Artifact) -> bool:
+        return artifact.key in self.again and artifact.key not in self._fresh
 
     def ensure(self, specs: Iterable[str]) -> list[Entry]:
         """Bring artifacts, and what they are made of, into the cache.
@@ -141,14 +147,16 @@ class Fetcher:
             except UnavailableError as error:
                 self._why.setdefault(artifact.key, []).append(error.message)
 
-    def _store(self, artifact: Artifact, content: Path, origin: str, **more: str | None) -> None:
+    def _store(self, artifact: Artifact, content: Path, origin: str, manifest: str | None = None) -> None:
         """Put finished content into the cache, if the lock agrees."""
         sha256 = sha256_of(content)
         definition = "" if origin == "official" else self.catalogue.definition(artifact)
         if origin != "local":
-            if artifact.key in self.relock and artifact.key not in self._fresh:
-                self.lock.forget(artifact, self.target)
-            self.lock.check(artifact, self.target, origin, sha256, f"{artifact.key} ({origin})", definition)
+            if self.relock and self._due(artifact):
+                self.lock.forget(artifact.key, self.target)
+            self.lock.check(
+                artifact.key, self.target, origin, sha256, what=f"{artifact.key} ({origin})", definition=definition
+            )
         self._fresh.add(artifact.key)
         build = artifact.build
         version = build.version if isinstance(build, GoBinary | ModuleFile) and origin != "official" else None
@@ -163,7 +171,7 @@ class Fetcher:
             definition=definition,
             built_version=version,
             reference=artifact.reference if isinstance(artifact, Image) else None,
-            **more,
+            digest=manifest,
         )
         self.cache.put(content, entry)
         self.listener(Event("done", artifact.name, origin, entry.size, entry.size))
@@ -181,7 +189,7 @@ class Fetcher:
             actual = sha256_of(content)
             if actual != entry.sha256:
                 raise mismatch(f"{artifact.key} from {self._mirror.location}", actual, entry.sha256, "its index.json")
-            self._store(artifact, content, entry.origin, digest=entry.digest)
+            self._store(artifact, content, entry.origin, entry.digest)
 
     # Official
 
@@ -202,7 +210,7 @@ class Fetcher:
         with self.cache.workspace() as folder:
             content = folder / "content"
             manifest = image.pull(artifact.reference, self.target, folder, content)
-            self._store(artifact, content, "official", digest=manifest)
+            self._store(artifact, content, "official", manifest)
 
     def _download(self, artifact: FileArtifact) -> None:
         official = artifact.official
@@ -213,8 +221,7 @@ class Fetcher:
         url = official.url.format(**words)
         partial = self.cache.partial(url)
         origin = "archive" if official.member else "official"
-        relock = artifact.key in self.relock and artifact.key not in self._fresh
-        known = None if relock else self.lock.get(artifact, self.target, origin)
+        known = None if self.relock and self._due(artifact) else self.lock.get(artifact.key, self.target, origin)
         if known:
             algorithm, expected, according_to = "sha256", known, self.lock.path.name
         elif arch in official.checksum:
@@ -237,7 +244,7 @@ class Fetcher:
                 archive = sha256_of(partial)
                 image.members(partial, {official.member.format(**words): content})
                 self._store(artifact, content, "official")
-                self.lock.check(artifact, self.target, "archive", archive, url)
+                self.lock.check(artifact.key, self.target, "archive", archive, what=url)
             else:
                 partial.rename(content)
                 self._store(artifact, content, "official")
@@ -280,8 +287,8 @@ class Fetcher:
             match artifact.build:
                 case GoBinary(package=package):
                     packages.append(package or ".")
-                case go_archive if isinstance(artifact, Archive):
-                    packages += go_archive.packages
+                case GoArchive(packages=several):
+                    packages += several
         with self.cache.workspace() as output:
             if packages:
                 go.build(
@@ -304,8 +311,8 @@ class Fetcher:
                         content = output / f"{artifact.name}.file"
                         content.write_bytes(source.read_bytes())
                         self._store(artifact, content, "module")
-                    case _ if isinstance(artifact, Archive):
-                        names = [go.binary_name(package, name) for package in artifact.build.packages]
+                    case GoArchive(packages=several):
+                        names = [go.binary_name(package, name) for package in several]
                         tar = output / f"{artifact.name}.archive"
                         image.write_tar(image.Content(files={n: (output / n, 0o755) for n in names}), tar)
                         self._store(artifact, image.gzipped(tar), version)
@@ -334,7 +341,7 @@ class Fetcher:
             stack.append(image.compress(tar, scratch))
             content = scratch / "image.tar"
             manifest = image.assemble(artifact.reference, self.target, stack, build.config, content)
-            self._store(artifact, content, "local", digest=manifest)
+            self._store(artifact, content, "local", manifest)
 
     def _path(self, spec: str) -> Path:
         artifact = self.catalogue.get(spec)

@@ -196,7 +196,8 @@ def pull(reference: str, target: str, workspace: Path, output: Path) -> str:
         check=False,
     )
     if done.returncode:
-        raise UnavailableError(f"{reference}: {done.stderr.strip().splitlines()[-1] if done.stderr else 'skopeo failed'}")
+        said = done.stderr.strip().splitlines() or ["skopeo failed"]
+        raise UnavailableError(f"{reference}: {said[-1]}")
     [manifest] = json.loads((layout / "index.json").read_text())["manifests"]
     blobs: dict[str, bytes | Path] = {path.name: path for path in (layout / "blobs" / "sha256").iterdir()}
     descriptor = {key: manifest[key] for key in ("mediaType", "digest", "size")}

@@ -6,7 +6,8 @@ Origins:
     module      a file of a Go module, pinned by go.sum as well
 
 The sum of a build holds for one definition (catalogue entry and recipe): when that changes, in a commit that shows it,
-the sum is recorded anew. What is made of Debian packages carries no sum: it changes with every security update. Its packages are in the SBOM.
+the sum is recorded anew. What is made of Debian packages carries no sum: it changes with every security update; its
+packages are in the SBOM.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from typing import NotRequired, TypedDict
 import yaml
 
 from dougong import paths
-from dougong.artifacts.catalogue import Artifact
 from dougong.errors import DougongError
 
 FILE = paths.ROOT / "artifacts" / "catalogue.lock.yml"
-HEADER = "# Written by `dougong artifacts`; commit it. Each sum was recorded at the first fetch and is enforced ever after.\n"
+HEADER = (
+    "# Written by `dougong artifacts`; commit it. Each sum was recorded when the file first came, and is enforced.\n"
+)
 
 
 class Record(TypedDict):
@@ -51,7 +53,7 @@ class Lock:
         self.guard = guard or paths.cache() / "artifacts" / "locks" / "catalogue"
 
     def _read(self) -> Records:
-        data: Records | None = yaml.load(self.path.read_text(), Loader=yaml.CSafeLoader) if self.path.exists() else None  # noqa: S506  the C variant of SafeLoader
+        data: Records | None = yaml.load(self.path.read_text(), Loader=yaml.CSafeLoader) if self.path.exists() else None
         return data or {}
 
     @contextmanager
@@ -65,44 +67,44 @@ class Lock:
             new.write_text(HEADER + yaml.safe_dump(records, sort_keys=True))
             new.replace(self.path)
 
-    def get(self, artifact: Artifact, target: str, origin: str, definition: str = "") -> str | None:
+    def get(self, key: str, target: str, origin: str, definition: str = "") -> str | None:
         """The sum recorded for an artifact, if there is one.
 
         Args:
+            key: `name@version`.
             definition: for builds: a record of another definition does not count.
         """
-        record = self._read().get(artifact.key, {}).get(target, {}).get(origin)
+        record = self._read().get(key, {}).get(target, {}).get(origin)
         return record["sha256"] if record and record.get("definition", "") == definition else None
 
-    def check(
-        self, artifact: Artifact, target: str, origin: str, sha256: str, what: str, definition: str = ""
-    ) -> None:
+    def check(self, key: str, target: str, origin: str, sha256: str, *, what: str, definition: str = "") -> None:
         """Record the sum the first time; afterwards insist on it.
 
         Args:
+            key: `name@version`.
             what: the file or address the sum is of, for the message.
             definition: of a build.
 
         Raises:
             DougongError: another sum is recorded.
         """
-        known = self.get(artifact, target, origin, definition)
+        known = self.get(key, target, origin, definition)
         if known is None:
             with self._writing() as records:
                 record = Record(sha256=sha256)
                 if definition:
                     record["definition"] = definition
-                records.setdefault(artifact.key, {}).setdefault(target, {})[origin] = record
+                records.setdefault(key, {}).setdefault(target, {})[origin] = record
         elif known != sha256:
-            raise mismatch(what, sha256, known, f"{self.path.name}: {artifact.key} {target} {origin}")
+            raise mismatch(what, sha256, known, f"{self.path.name}: {key} {target} {origin}")
 
-    def forget(self, artifact: Artifact, target: str) -> None:
+    def forget(self, key: str, target: str) -> None:
         """Drop what is recorded for an artifact on one platform, after a deliberate change."""
         with self._writing() as records:
-            entry = records.get(artifact.key, {})
+            entry = records.get(key, {})
             entry.pop(target, None)
             if not entry:
-                records.pop(artifact.key, None)
+                records.pop(key, None)
 
 
 def mismatch(what: str, actual: str, expected: str, according_to: str) -> DougongError:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from dougong.artifacts.cache import Entry
 from dougong.artifacts.catalogue import Artifact
@@ -65,23 +69,28 @@ class Mirror:
             self.downloader.file(f"{self.location}/{name}", partial, entry.name)
             partial.rename(destination)
         else:
-            destination.write_bytes(self._member(name))
+            with self._open(name) as source, destination.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
 
     def _index(self) -> str:
         if self.remote:
             return self.downloader.text(f"{self.location}/{INDEX}")
-        return self._member(INDEX).decode()
+        with self._open(INDEX) as file:
+            return file.read().decode()
 
-    def _member(self, name: str) -> bytes:
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
         path = Path(self.location)
         try:
             if path.is_dir():
-                return (path / name).read_bytes()
-            with tarfile.open(path) as tar:
-                file = tar.extractfile(name)
-                if file is None:
-                    raise KeyError(name)
-                return file.read()
+                with (path / name).open("rb") as file:
+                    yield file
+            else:
+                with tarfile.open(path) as tar:
+                    member = tar.extractfile(name)
+                    if member is None:
+                        raise KeyError(name)
+                    yield member
         except (OSError, KeyError, tarfile.TarError) as error:
             raise UnavailableError(
                 f"the mirror {self.location} gives no {name}: {error}", "check DOUGONG_ARTIFACT_MIRROR"

@@ -13,7 +13,13 @@ from dougong.errors import DougongError
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
 # Documentation and translations have no reader inside a container; licences (copyright files) stay.
-_EXCLUDED = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/i18n/*", "/usr/share/info/*", "/usr/share/lintian/*")
+_EXCLUDED = (
+    "/usr/share/man/*",
+    "/usr/share/locale/*",
+    "/usr/share/i18n/*",
+    "/usr/share/info/*",
+    "/usr/share/lintian/*",
+)
 
 
 def sources(suite: str) -> list[str]:
@@ -62,7 +68,8 @@ def build(recipe: DebianBuild, architecture: str, output: Path) -> None:
             *excluded,
             f"--include={','.join(recipe.packages)}",
             recipe.suite,
-            "--customize-hook=rm -rf \"$1\"/etc/apt/sources.list*",  # containers install nothing, and need not know our mirror
+            # Containers install nothing, and need not know our mirror.
+            '--customize-hook=rm -rf "$1"/etc/apt/sources.list*',
             str(output),
             *sources(recipe.suite),
         ],

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from dougong.artifacts import Resolved
+from dougong.artifacts.resolved import Resolved
 from dougong.errors import DougongError
 
 
