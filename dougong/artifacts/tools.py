@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,11 +29,11 @@ def link(tools: Iterable[Resolved], folder: Path | None = None) -> list[Path]:
     links = []
     for tool in tools:
         path = folder / tool.name
-        if not (path.is_symlink() and path.readlink() == tool.path):
+        if not (path.exists() and path.samefile(tool.path)) or path.is_symlink():
             new = path.with_name(f".{path.name}.new")
             try:
                 new.unlink(missing_ok=True)
-                new.symlink_to(tool.path)
+                _hard_link(tool.path, new)
                 new.replace(path)
             except OSError as error:
                 raise DougongError(
@@ -39,3 +41,13 @@ def link(tools: Iterable[Resolved], folder: Path | None = None) -> list[Path]:
                 ) from error
         links.append(path)
     return links
+
+
+def _hard_link(source: Path, target: Path) -> None:
+    """A hard link, not a symbolic one: pulumi-language-python looks for its -exec beside its own, resolved, name."""
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy2(source, target)  # the cache is on another file system
