@@ -304,14 +304,24 @@ def runs_show(
 def topology(
     environment: Environment = "lab",
     svg: Annotated[Path | None, typer.Option("--svg", help="Write a drawing to this file.")] = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Mermaid on standard output; the default.")] = False,
 ) -> None:
     """Draw the installation.
 
     Mermaid on standard output, or an SVG file.
     """
-    from dougong import hands
+    from dougong import environment as environments
+    from dougong import inventory, topology
 
-    hands.topology(environment, svg)
+    platform = environments.platform(environment)
+    try:
+        outputs = inventory.read_outputs(environment, platform)
+    except inventory.NoStackError:
+        outputs = {}  # the drawing shows what is wanted, without addresses
+    if svg:
+        svg.write_text(topology.svg(platform, outputs))
+    else:
+        typer.echo(topology.mermaid(platform, outputs))
 
 
 @app.command()

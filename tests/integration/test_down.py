@@ -1,0 +1,25 @@
+"""`dougong down` leaves nothing: not in the project, not on this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from dougong import cloud, paths
+from tests.integration.harness import ENVIRONMENT, KEEP, CommandLine, Installation, Machine
+
+pytestmark = pytest.mark.skipif(KEEP, reason="DOUGONG_TEST_KEEP: the lab stays")
+
+
+def test_the_project_is_empty(dougong: CommandLine, installation: Installation) -> None:
+    dougong("down", "--yes", "--keep-lab")
+    assert cloud.remaining(installation.platform) == []
+    assert not paths.kubeconfig(ENVIRONMENT).exists()
+
+
+def test_the_machine_is_as_it_was(dougong: CommandLine, machine: Machine, installation: Installation) -> None:
+    dougong("down", "--yes")
+    assert Machine.now().more_than(machine) == {}
+
+
+def test_nothing_to_remove_is_no_error(dougong: CommandLine, machine: Machine) -> None:
+    dougong("down", "--yes")
