@@ -14,6 +14,7 @@ import pytest
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import inventory_loader
+from installation import outputs
 
 from dougong import environment, inventory, paths
 from dougong.errors import DougongError
@@ -27,36 +28,6 @@ PRODUCTION = paths.platform_file("production")
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return tmp_path / "dougong"
-
-
-def host(platform: Platform, pool: str, index: int, address: int) -> dict[str, Any]:
-    """As stacks/cluster tells of a host."""
-    wanted = platform.pools[pool]
-    return {
-        "name": f"{platform.name}-{pool}-{index}",
-        "pool": pool,
-        "role": wanted.role,
-        "index": index,
-        "address": str(platform.network.cidr[address]),
-        "public_address": f"172.24.4.{address}" if wanted.floating_ip else None,
-        "zone": "nova",
-        "server_id": f"server-{address}",
-        "volumes": [
-            {**volume.model_dump(include={"name", "size", "mount", "filesystem"}), "id": "v", "device": "/dev/vdb"}
-            for volume in wanted.volumes
-        ],
-    }
-
-
-def outputs(platform: Platform) -> dict[str, Any]:
-    """As stacks/cluster tells of a whole installation."""
-    hosts = [(pool, index) for pool, wanted in platform.pools.items() for index in range(wanted.count)]
-    return {
-        "hosts": [host(platform, pool, index, 10 + number) for number, (pool, index) in enumerate(hosts)],
-        "api": {"address": "10.1.0.5", "public_address": "172.24.4.5", "port": 6443},
-        "apps": {"address": "10.1.0.6", "public_address": "172.24.4.6", "listeners": []},
-        "mtu": 1442,
-    }
 
 
 def with_workers(platform: Platform, count: int) -> Platform:
