@@ -208,7 +208,7 @@ def _mermaid(drawn: "nx.DiGraph[str]") -> Iterator[str]:
     yield "flowchart TB"
     yield from _mermaid_nodes(drawn, "", 1)
     for start, end, label in drawn.edges.data("label", default=""):
-        yield f"  {_id(start)} -->{f'|{_quote(label)}|' if label else ''} {_id(end)}"
+        yield f"  {_id(start)} -->{f'|"{_escape(label)}"|' if label else ''} {_id(end)}"
     for kind, (fill, border) in COLOURS.items():
         members = [_id(node) for node, data in drawn.nodes(data=True) if data["kind"] == kind]
         if members:
@@ -221,22 +221,23 @@ def _mermaid_nodes(drawn: "nx.DiGraph[str]", parent: str, depth: int) -> Iterato
     for node in _children(drawn, parent):
         data = drawn.nodes[node]
         if data["kind"] in GROUPS:
-            yield f"{indent}subgraph {_id(node)}[{_quote(data['title'], *data['lines'], joint=' · ')}]"
+            heading = _escape(" · ".join([data["title"], *data["lines"]]))
+            yield f'{indent}subgraph {_id(node)}["{heading}"]'
             yield from _mermaid_nodes(drawn, node, depth + 1)
             yield f"{indent}end"
         else:
-            label = _quote(data["title"], *data["lines"], joint="<br/>")
-            yield f"{indent}{_id(node)}([{label}])" if data["kind"] == "person" else f"{indent}{_id(node)}[{label}]"
+            label = "<br/>".join([f"<b>{_escape(data['title'])}</b>", *map(_escape, data["lines"])])
+            opening, closing = ("([", "])") if data["kind"] == "person" else ("[", "]")
+            yield f'{indent}{_id(node)}{opening}"{label}"{closing}'
 
 
 def _id(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _quote(*parts: str, joint: str = "") -> str:
-    """A label of texts that may hold any character (Mermaid's entities begin with # and not with &)."""
-    entities = str.maketrans({'"': "#quot;", "<": "#lt;", ">": "#gt;", "#": "#35;"})
-    return '"' + joint.join(part.translate(entities) for part in parts) + '"'
+def _escape(text: str) -> str:
+    """Any text inside of a quoted label; Mermaid's entities begin with # and not with &."""
+    return text.translate(str.maketrans({'"': "#quot;", "<": "#lt;", ">": "#gt;", "#": "#35;"}))
 
 
 # --- Graphviz ---------------------------------------------------------------------------------------------------------
