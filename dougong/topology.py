@@ -5,6 +5,7 @@ writing it down. Pools of many hosts are drawn short.
 """
 
 import html
+import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -203,12 +204,14 @@ def _first_leaf(drawn: "nx.DiGraph[str]", node: str) -> str:
 
 def _mermaid(drawn: "nx.DiGraph[str]") -> Iterator[str]:
     yield "---"
-    yield f"title: {drawn.graph['title']}"
+    title = f"{drawn.graph['title']}: {drawn.graph['caption']}"
+    yield f"title: {json.dumps(title, ensure_ascii=False)}"
     yield "---"
     yield "flowchart TB"
     yield from _mermaid_nodes(drawn, "", 1)
-    for start, end, label in drawn.edges.data("label", default=""):
-        yield f"  {_id(start)} -->{f'|"{_escape(label)}"|' if label else ''} {_id(end)}"
+    for start, end, label in _edges(drawn):
+        arrow = f'-->|"{_escape(label)}"|' if label else "-->"
+        yield f"  {_id(start)} {arrow} {_id(end)}"
     for kind, (fill, border) in COLOURS.items():
         members = [_id(node) for node, data in drawn.nodes(data=True) if data["kind"] == kind]
         if members:
@@ -237,7 +240,8 @@ def _id(name: str) -> str:
 
 def _escape(text: str) -> str:
     """Any text inside of a quoted label; Mermaid's entities begin with # and not with &."""
-    return text.translate(str.maketrans({'"': "#quot;", "<": "#lt;", ">": "#gt;", "#": "#35;"}))
+    entities = {'"': "#quot;", "<": "#lt;", ">": "#gt;", "#": "#35;"}
+    return "".join(entities.get(character, character) for character in text)
 
 
 # --- Graphviz ---------------------------------------------------------------------------------------------------------
