@@ -245,6 +245,7 @@ def env(
 def down(
     environment: Environment = "lab",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    destroy_data: Annotated[bool, typer.Option("--destroy-data", help="Protected data volumes go, too.")] = False,
     keep_lab: Annotated[bool, typer.Option("--keep-lab", help="Leave the embedded OpenStack running.")] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -252,11 +253,11 @@ def down(
 
     In the right order; then list what is left in the project (nothing).
     """
-    from dougong import down
-
     if not yes:
         _confirm(environment)
-    raise typer.Exit(OK if down.down(environment, keep_lab=keep_lab) else DIFFERS)
+    from dougong import down
+
+    raise typer.Exit(OK if down.down(environment, keep_lab=keep_lab, destroy_data=destroy_data) else DIFFERS)
 
 
 def _confirm(environment: str) -> None:

@@ -112,9 +112,11 @@ def _changes(phase: Phase) -> str:
 
 
 def _step_line(step: Step) -> str:
-    hosts = ", ".join(step.failed or step.changed)
+    what = ", ".join(step.failed or step.changed)
+    if what and not step.on_hosts:
+        return f"{step.name}: {what}"
     word = "failed" if step.failed else "changed" if step.changed else "ok"
-    return f"{step.name}: {word}" + (f" ({hosts})" if hosts else "")
+    return f"{step.name}: {word}" + (f" ({what})" if what else "")
 
 
 class PlainDisplay:
@@ -173,9 +175,25 @@ class PlainDisplay:
             out().print(text, markup=False)
 
 
+class SilentDisplay:
+    """Shows nothing."""
+
+    @contextmanager
+    def showing(self, recorder: Recorder, phases: tuple[str, ...]) -> Iterator[None]:
+        yield
+
+    def phase_started(self, recorder: Recorder, phase: Phase) -> None: ...
+    def phase_finished(self, recorder: Recorder, phase: Phase) -> None: ...
+    def step_finished(self, recorder: Recorder, step: Step) -> None: ...
+    def command(self, text: str) -> None: ...
+    def note(self, recorder: Recorder | None, text: str) -> None: ...
+    def output(self, text: str) -> None: ...
+
+
 def _running(step: StepRecorder) -> str:
     hosts = [host for host in list(step.running) if host]
-    return step.step.name + (f" ({', '.join(hosts[:3])}{', …' if len(hosts) > 3 else ''})" if hosts else "")
+    where = f" ({len(hosts)} hosts)" if len(hosts) > 1 else f" ({hosts[0]})" if hosts else ""
+    return step.step.name + where
 
 
 class LiveDisplay:
@@ -208,12 +226,13 @@ class LiveDisplay:
         phases = list(recorder.run.phases)
         for phase in phases:
             if phase.state == "running":
-                count = f"{recorder.done} of {recorder.total} · " if recorder.total else ""
+                counts = [f"{recorder.done} of {recorder.total}"] if recorder.total else []
+                counts += [f"{phase.changes} changed"] if phase.changes else []
                 table.add_row(
                     self._spinner,
                     Text(phase.name, style="bold"),
                     Text(duration(recorder.elapsed)),
-                    Text(count + (f"{phase.changes} changed so far" if phase.changes else "")),
+                    Text(" · ".join(counts)),
                 )
                 for step in list(recorder.active)[: self.rows]:
                     since = min(list(step.running.values()), default=monotonic())

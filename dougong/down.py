@@ -8,12 +8,13 @@ from dougong.platform import Platform
 from dougong.runs import Recorder
 
 
-def down(name: str, *, keep_lab: bool = False) -> bool:
+def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bool:
     """Remove all of it; what a killed run left undone is done by the next one.
 
     Args:
         name: the environment.
         keep_lab: leave the embedded OpenStack running.
+        destroy_data: protected data volumes go, too; those of the embedded OpenStack are not protected.
 
     Returns:
         Whether the project is empty.
@@ -26,7 +27,7 @@ def down(name: str, *, keep_lab: bool = False) -> bool:
     with runs.start("down", name, phases=("cluster", "network", "project", "lab")) as run:
         reachable = not platform.cloud.embedded or lab.running()
         if reachable:
-            left = _remove(run, name, platform)
+            left = _remove(run, name, platform, destroy_data)
         if platform.cloud.embedded and not keep_lab:
             with run.phase("lab"):
                 run.command("dougong lab down")
@@ -37,10 +38,11 @@ def down(name: str, *, keep_lab: bool = False) -> bool:
     return not left
 
 
-def _remove(run: Recorder, name: str, platform: Platform) -> list[tuple[str, str, str]]:
+def _remove(run: Recorder, name: str, platform: Platform, destroy_data: bool) -> list[tuple[str, str, str]]:
     for stack in reversed(stacks.ORDER):
         with run.phase(stack):
-            run.summary(stacks.summary(stacks.destroy(name, stack, on_event=stacks.reporter(run))))
+            changes = stacks.destroy(name, stack, on_event=stacks.reporter(run), destroy_data=destroy_data)
+            run.summary(stacks.summary(changes))
     with run.phase("project"):
         run.command(f"openstack --os-cloud {platform.cloud.name} server list  # volumes, ports, …")
         left = cloud.remaining(platform)

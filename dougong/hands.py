@@ -15,7 +15,7 @@ from dougong.inventory import Inventory, build, read_outputs
 def _become(words: list[str], variables: dict[str, str]) -> NoReturn:
     """Replace this process: the tool has the terminal, the signals and the exit code to itself."""
     err().print(f"[dim]$ {shlex.join(words)}[/]", highlight=False)
-    os.execvpe(words[0], words, {**os.environ, **variables})
+    os.execvpe(words[0], words, {**os.environ, **variables})  # noqa: S606  no shell is wanted
 
 
 def inventory(name: str, arguments: list[str]) -> NoReturn:
@@ -44,7 +44,7 @@ def ssh(name: str, host: str, command: list[str]) -> NoReturn:
     """
     platform = environment.platform(name)
     known = build(platform, name, read_outputs(name, platform))
-    _become(ssh_words(known, _match(known, host), [], command), {})
+    _become(ssh_words(known, match(known, host), [], command), {})
 
 
 def ssh_words(known: Inventory, host: str, options: list[str], command: list[str]) -> list[str]:
@@ -67,7 +67,12 @@ def ssh_words(known: Inventory, host: str, options: list[str], command: list[str
     ]
 
 
-def _match(known: Inventory, host: str) -> str:
+def match(known: Inventory, host: str) -> str:
+    """The one host of that name or, if there is none, with that ending.
+
+    Raises:
+        DougongError: no host, or several.
+    """
     matches = [host] if host in known.hosts else [name for name in known.hosts if name.endswith(host)]
     if len(matches) != 1:
         raise DougongError(

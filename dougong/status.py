@@ -12,7 +12,7 @@ import kubernetes.client
 import kubernetes.config
 import urllib3
 
-from dougong import application, console, environment, hands, inventory, lab, paths, stacks
+from dougong import application, console, environment, hands, inventory, lab, paths, runs, stacks
 from dougong.errors import DougongError
 from dougong.platform import Platform
 
@@ -26,13 +26,13 @@ class Finding:
 
     Attributes:
         name: what.
-        ok: whether it is as it should be; None when it could not be looked at because of an earlier finding.
+        ok: whether it is as it should be.
         detail: what was seen.
         remedy: what to do, if it is not ok.
     """
 
     name: str
-    ok: bool | None
+    ok: bool
     detail: str
     remedy: str = ""
 
@@ -45,10 +45,11 @@ def status(name: str) -> bool:
     """
     well = True
     option = "" if name == "lab" else f" -e {name}"
-    for finding in look(name):
-        state = {True: "ok", False: "failed", None: "skipped"}[finding.ok]
-        console.findings([(state, f"{finding.name:<12}", finding.detail, finding.remedy)])
-        well = well and finding.ok is not False
+    with runs.silent():
+        for finding in look(name):
+            state = "ok" if finding.ok else "failed"
+            console.findings([(state, f"{finding.name:<13}", finding.detail, finding.remedy)])
+            well = well and finding.ok
     console.out().print()
     console.out().print(
         "healthy" if well else f"not healthy; dougong up{option} puts right what differs from platform.yml"
@@ -77,7 +78,7 @@ def look(name: str) -> Iterator[Finding]:
     known = inventory.build(platform, name, outputs)
     hosts = [_host(name, known, host, answer) for host, answer in _ask_all(known)]
     yield from (finding for finding in hosts if not finding.ok)
-    reached = sum(bool(finding.ok) for finding in hosts)
+    reached = sum(finding.ok for finding in hosts)
     wanted = sum(pool.count for pool in platform.pools.values())
     yield Finding("hosts", reached == wanted, f"{reached} of {wanted} answer by SSH")
     yield from _cluster(name, platform)
@@ -127,8 +128,8 @@ def _cluster(name: str, platform: Platform) -> Iterator[Finding]:
     kubernetes.config.load_kube_config(str(paths.kubeconfig(name)))  # type: ignore[no-untyped-call]  # upstream's
     api = kubernetes.client.CoreV1Api()
     try:
-        nodes = api.list_node(_request_timeout=10).items
-        pods = api.list_pod_for_all_namespaces(_request_timeout=10).items
+        nodes: list[Any] = api.list_node(_request_timeout=10).items
+        pods: list[Any] = api.list_pod_for_all_namespaces(_request_timeout=10).items
     except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
         reason = f"the API server does not answer: {getattr(error, 'reason', error)}"
         yield Finding("nodes", False, reason, "kubectl get --raw '/readyz?verbose'")

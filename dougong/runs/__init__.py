@@ -5,6 +5,6 @@ record on disk is the truth; the display in the terminal is one view of it, `dou
 """
 
 from dougong.runs.record import Phase, Run, Step, find, history
-from dougong.runs.recorder import Recorder, current, start
+from dougong.runs.recorder import Recorder, current, silent, start
 
-__all__ = ["Phase", "Recorder", "Run", "Step", "current", "find", "history", "start"]
+__all__ = ["Phase", "Recorder", "Run", "Step", "current", "find", "history", "silent", "start"]

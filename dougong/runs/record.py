@@ -30,12 +30,14 @@ class Step(BaseModel):
         name: as a person knows it: "kubernetes : Join the cluster", "Instance lab-worker-0".
         seconds: from its first start to its last end.
         ok, skipped: number of hosts (1 for a resource).
-        changed, failed: the hosts (or, for a resource, the operation) in question.
+        on_hosts: whether it is about hosts.
+        changed, failed: which hosts; of a step that is about none, what was done ("created") or went wrong.
     """
 
     name: str
     started: datetime
     seconds: float = 0.0
+    on_hosts: bool = False
     ok: int = 0
     skipped: int = 0
     changed: list[str] = Field(default_factory=list)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from dougong import paths
-from dougong.console import Display, PlainDisplay, display
+from dougong.console import Display, PlainDisplay, SilentDisplay, display
 from dougong.runs import lock, processes
 from dougong.runs.record import Phase, Run, State, Step, history, now, prune
 
@@ -48,6 +48,7 @@ class StepRecorder:
         """
         with self.recorder.mutex:
             self.running.pop(host, None)
+            self.step.on_hosts = bool(host)
             self.step.seconds = round(time.monotonic() - self._started, 3)
             if outcome == "changed":
                 self.step.changed.append(host or detail)
@@ -207,6 +208,7 @@ def _new_run(command: str, environment: str) -> Run:
 
 
 _current: Recorder | None = None
+_silent = False
 
 
 def current() -> Recorder:
@@ -214,7 +216,18 @@ def current() -> Recorder:
     if _current:
         return _current
     run = Run(id=f"none-{os.getpid()}", command="", environment="", pid=0, process_started=0, started=now())
-    return Recorder(run, PlainDisplay(), keep=False)
+    return Recorder(run, SilentDisplay() if _silent else PlainDisplay(), keep=False)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Let the parts work without telling: for a command that shows only its own findings."""
+    global _silent  # noqa: PLW0603  as above
+    _silent = True
+    try:
+        yield
+    finally:
+        _silent = False
 
 
 @contextmanager
@@ -230,7 +243,7 @@ def start(command: str, environment: str, *, phases: tuple[str, ...] = (), alone
     Raises:
         DougongError: another run has the environment.
     """
-    global _current  # noqa: PLW0603  one run per process: the tools' callbacks have no way to be handed it
+    global _current  # noqa: PLW0603  one run per process; the tools' callbacks have no way to be handed it
     if _current:
         yield _current
         return
