@@ -244,10 +244,10 @@ def test_a_thousand_hosts_take_about_a_second(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("dougong.inventory.subprocess.run", lambda *_, **__: done)
     plugin, data = inventory_plugin(), InventoryData()
 
-    begin = time.perf_counter()
+    begin = time.process_time()  # what else the machine does must not decide
     plugin.parse(data, DataLoader(), str(LAB))
     data.reconcile_inventory()
-    took = time.perf_counter() - begin
+    took = time.process_time() - begin
 
     assert len(data.hosts) == 1000
     assert len(data.groups["workers"].get_hosts()) == 999
