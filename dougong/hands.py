@@ -15,7 +15,7 @@ from dougong.inventory import Inventory, build, read_outputs
 def _become(words: list[str], variables: dict[str, str]) -> NoReturn:
     """Replace this process: the tool has the terminal, the signals and the exit code to itself."""
     err().print(f"[dim]$ {shlex.join(words)}[/]", highlight=False)
-    os.execvpe(words[0], words, {**os.environ, **variables})  # noqa: S606  no shell is wanted
+    os.execvpe(words[0], words, {**os.environ, **variables})
 
 
 def inventory(name: str, arguments: list[str]) -> NoReturn:
