@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import traceback
 from importlib import import_module
@@ -161,8 +160,11 @@ def validate(environment: Environment = "lab") -> None:
     All findings at once, with line and remedy. Exit code 2 if there are any.
     """
     from dougong.environment import platform
+    from dougong.platform import validate
 
     described = platform(environment)
+    for warning in validate(described.source.file).warnings:
+        console.err().print(str(warning), markup=False, highlight=False)
     hosts = sum(pool.count for pool in described.pools.values())
     console.out().print(f"{console.MARKS['ok']} {_short(paths.platform_file(environment))} is valid: {hosts} hosts")
 
@@ -328,9 +330,9 @@ def topology(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of platform.yml, for editors."""
-    from dougong.platform import Platform
+    from dougong.platform.schema import schema_text
 
-    typer.echo(json.dumps(Platform.model_json_schema(), indent=2))
+    typer.echo(schema_text(), nl=False)
 
 
 def _short(path: Path) -> str:
