@@ -246,7 +246,7 @@ class Catalogue:
         name, _, version = spec.partition("@")
         versions = {a.version: a for a in self if a.name == name}
         if not versions:
-            near = difflib.get_close_matches(name, [a.name for a in self], n=3)
+            near = difflib.get_close_matches(name, {a.name for a in self}, n=3)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise DougongError(f"no artifact is called {name}", f"{hint}`dougong artifacts list` shows all names")
         if version and version not in versions:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from dougong.artifacts.progress import Event, Listener, silent
@@ -50,7 +52,7 @@ class Downloader:
         Raises:
             UnavailableError: it cannot be had.
         """
-        return self._request(url, {}).text
+        return str(self._retried(url, lambda: self._request(url, {}).text))
 
     def reach(self, url: str) -> None:
         """Look whether a host is there, once per run.
@@ -78,6 +80,9 @@ class Downloader:
         Raises:
             UnavailableError: it cannot be had; what came so far stays, to be continued.
         """
+        self._retried(url, lambda: self._continue(url, destination, subject))
+
+    def _retried(self, url: str, attempt: Callable[[], str | None]) -> str | None:
         retry = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential(multiplier=self.pause),
@@ -85,10 +90,9 @@ class Downloader:
             reraise=True,
         )
         try:
-            retry(self._continue, url, destination, subject)
+            return retry(attempt)
         except _InterruptedError as error:
-            came = destination.stat().st_size if destination.exists() else 0
-            raise UnavailableError(f"{url}: {error}, {ATTEMPTS} times; {came} bytes came") from error
+            raise UnavailableError(f"{url}: {error}; gave up after {ATTEMPTS} attempts") from error
 
     def _continue(self, url: str, destination: Path, subject: str) -> None:
         validator = destination.with_suffix(".etag")
@@ -110,12 +114,13 @@ class Downloader:
         try:
             with destination.open("r+b" if have else "wb") as file:
                 file.seek(have)
-                for chunk in response.iter_content(_CHUNK):
+                # read1: what came before a broken connection is kept; read and iter_content would drop it.
+                while chunk := response.raw.read1(_CHUNK):
                     file.write(chunk)
                     done += len(chunk)
                     self.listener(Event("download", subject, url, done, total))
-        except requests.RequestException as error:
-            raise _InterruptedError(f"the connection broke ({_reason(error)})") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise _InterruptedError(f"the connection broke after {done} of {total or 'unknown'} bytes") from error
         if total is not None and done != total:
             raise _InterruptedError(f"the connection ended after {done} of {total} bytes")
         validator.unlink(missing_ok=True)

@@ -90,6 +90,7 @@ class Fetcher:
         self.target = target()
         self._why: dict[str, list[str]] = {}
         self._fresh: set[str] = set()  # of `again`: done in this run
+        self._archives: dict[str, Path] = {}  # by address; several artifacts may be in one: kept until the run ends
         self._mirror = Mirror(self.settings.mirror, self.downloader) if self.settings.mirror else None
 
     def cached(self, artifact: Artifact) -> Entry | None:
@@ -111,6 +112,11 @@ class Fetcher:
         Raises:
             DougongError: one cannot be had, with what each source said; or a checksum does not match.
         """
+        with self.cache.workspace() as self._scratch:
+            self._archives.clear()
+            return self._ensure(specs)
+
+    def _ensure(self, specs: Iterable[str]) -> list[Entry]:
         wanted = list({a.key: a for a in map(self.catalogue.get, specs)}.values())
         for source, attempt in (("mirror", self._from_mirror), ("official", self._from_upstream)):
             if source in self.settings.sources:
@@ -232,26 +238,26 @@ class Fetcher:
             algorithm, expected = published_sum(text, url.rsplit("/", 1)[-1], according_to)
         else:
             raise UnavailableError(f"the catalogue has no checksum of {url} for {arch}")
-        if not self._archive_of_this_run(partial, official.member, algorithm, expected):
-            self.downloader.file(url, partial, artifact.name)
-            actual = digest(partial, algorithm)
-            if actual != expected:
-                partial.unlink()
-                raise mismatch(url, actual, expected, according_to)
         with self.cache.workspace() as folder:
             content = folder / "content"
+            if url not in self._archives:
+                # Another process may want another file of the same archive.
+                with self.cache.exclusive(f"download-{partial.name}"):
+                    self.downloader.file(url, partial, artifact.name)
+                    actual = digest(partial, algorithm)
+                    if actual != expected:
+                        partial.unlink()
+                        raise mismatch(url, actual, expected, according_to)
+                    if official.member:
+                        self._archives[url] = partial.rename(self._scratch / partial.name)
+                    else:
+                        partial.rename(content)
             if official.member:
-                archive = sha256_of(partial)
-                image.members(partial, {official.member.format(**words): content})
+                image.members(self._archives[url], {official.member.format(**words): content})
                 self._store(artifact, content, "official")
-                self.lock.check(artifact.key, self.target, "archive", archive, what=url)
+                self.lock.check(artifact.key, self.target, "archive", sha256_of(self._archives[url]), what=url)
             else:
-                partial.rename(content)
                 self._store(artifact, content, "official")
-
-    def _archive_of_this_run(self, partial: Path, member: str | None, algorithm: str, expected: str) -> bool:
-        """Whether an archive with several artifacts in it is complete from the one before."""
-        return bool(member) and partial.exists() and digest(partial, algorithm) == expected
 
     # Build
 
@@ -259,7 +265,7 @@ class Fetcher:
         images = [a for a in artifacts if isinstance(a, Image)]
         parts = [part for a in images for part in a.build.parts]
         if parts:
-            self.ensure(parts)
+            self._ensure(parts)
         recipes: dict[str, list[Artifact]] = {}
         for artifact in artifacts:
             match artifact:

@@ -96,7 +96,8 @@ class Lock:
                     record["definition"] = definition
                 records.setdefault(key, {}).setdefault(target, {})[origin] = record
         elif known != sha256:
-            raise mismatch(what, sha256, known, f"{self.path.name}: {key} {target} {origin}")
+            according_to = f"{self.path.name}: {key} {target} {origin}"
+            raise mismatch(what, sha256, known, according_to, _NOT_REPRODUCED if definition else _CHANGED)
 
     def forget(self, key: str, target: str) -> None:
         """Drop what is recorded for an artifact on one platform, after a deliberate change."""
@@ -107,10 +108,18 @@ class Lock:
                 records.pop(key, None)
 
 
-def mismatch(what: str, actual: str, expected: str, according_to: str) -> DougongError:
+_CHANGED = (
+    "it was discarded. If upstream released the file anew, find out why, then record the new sum with "
+    "`dougong artifacts fetch --relock NAME` and commit the lock; otherwise do not trust the source"
+)
+_NOT_REPRODUCED = (
+    "it was discarded. The same recipe and compiler gave another result: `go mod verify` in the recipe's folder tells "
+    "whether the sources are intact; to accept the new result, `dougong artifacts fetch --relock NAME`"
+)
+
+
+def mismatch(what: str, actual: str, expected: str, according_to: str, remedy: str = _CHANGED) -> DougongError:
     """The error for a sum that is not the expected one."""
     return DougongError(
-        f"checksum mismatch: {what}\n  has      {actual}\n  expected {expected}\n  by       {according_to}",
-        "it was discarded. If upstream released the file anew, find out why, then record the new "
-        "sum with `dougong artifacts fetch --relock NAME` and commit the lock; otherwise do not trust the source",
+        f"checksum mismatch: {what}\n  has      {actual}\n  expected {expected}\n  by       {according_to}", remedy
     )
