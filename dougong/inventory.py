@@ -65,7 +65,7 @@ def read_outputs(name: str, platform: Platform) -> dict[str, Any]:
     # Pulumi has no documented exit code for this; the words are those of its CLI since 1.0.
     if "no stack named" in done.stderr:
         raise NoStackError(
-            f"The stack {name!r} of stacks/cluster does not exist yet.", f"Run `dougong up {name}` first."
+            f"The stack {name!r} of stacks/cluster does not exist yet.", f"Run `dougong up -e {name}` first."
         )
     raise DougongError(f"`{shlex.join(command)}` failed: {done.stderr.strip()}", f"Try it by hand: {by_hand}")
 
