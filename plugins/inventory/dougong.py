@@ -64,7 +64,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # ansible-cor
             self.display.warning(str(missing))
             return {}
         if not outputs.get("hosts"):
-            self.display.warning(f"The stack {environment!r} of stacks/cluster has no hosts; run `dougong up -e {environment}`.")
+            self.display.warning(f"The stack {environment!r} has no hosts: run `dougong up -e {environment}`.")
         return outputs
 
     @staticmethod
