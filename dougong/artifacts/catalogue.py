@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import platform as machine
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,10 +39,12 @@ class Recipe(Model):
     Attributes:
         tags: Go build tags.
         stamp: string variables the linker sets (`-X`), as upstream's own release build does.
+        cpu_seconds: processor time of a build with an empty cache, measured on the machine of docs/benchmarks.md.
     """
 
     tags: list[str] = []
     stamp: dict[str, str] = {}
+    cpu_seconds: int = 0
 
 
 class Download(Model):
@@ -270,6 +272,17 @@ class Catalogue:
             )
         return self.sets[name]
 
+    def build_seconds(self, artifacts: Iterable[Artifact]) -> int:
+        """Processor time to build artifacts, and what they are made of, with an empty build cache."""
+        recipes: set[str] = set()
+        waiting = list(artifacts)
+        while waiting:
+            artifact = waiting.pop()
+            recipes.update(_recipes(artifact))
+            if isinstance(artifact.build, ImageBuild):
+                waiting += map(self.get, artifact.build.parts)
+        return sum(self.recipes[recipe].cpu_seconds for recipe in recipes)
+
     def recipe_folder(self, recipe: str) -> Path:
         return self.folder / recipe
 
@@ -289,7 +302,9 @@ class Catalogue:
         return self._definitions[artifact.key]
 
     def _recipe_definition(self, recipe: str) -> str:
-        digest = hashlib.sha256(self.recipes[recipe].model_dump_json(exclude_defaults=True).encode())
+        digest = hashlib.sha256(
+            self.recipes[recipe].model_dump_json(exclude={"cpu_seconds"}, exclude_defaults=True).encode()
+        )
         folder = self.recipe_folder(recipe)
         for file in sorted(folder.rglob("*")):
             if file.is_file() and not file.name.endswith("_test.go"):
@@ -324,6 +339,7 @@ def _findings(document: _Document, folder: Path) -> Iterator[tuple[Where, str]]:
 
 
 def _recipes(artifact: Artifact) -> list[str]:
+    """The recipes that an artifact is built by itself, without what it is assembled from."""
     match artifact.build:
         case GoBinary(recipe=recipe) | GoArchive(recipe=recipe) | ModuleFile(recipe=recipe):
             return [recipe]

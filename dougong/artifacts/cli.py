@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from dougong import artifacts, console
 from dougong.artifacts import bundle as bundles
@@ -54,31 +57,50 @@ def _plain(event: Event) -> None:
             console.out().print(f"{event.subject}: {event.detail}")
 
 
+class _Bar(BarColumn):
+    """A bar for what has a known end; nothing for a build, whose end nobody knows."""
+
+    def render(self, task: Task) -> ProgressBar | Text:  # type: ignore[override]  # a column may render anything
+        return Text() if task.total is None else super().render(task)
+
+
+def _amount(event: Event) -> str:
+    if event.total:
+        return f"{_size(event.done)} of {_size(event.total)}"
+    return f"{event.done} packages" if event.phase == "build" and event.done else ""
+
+
 @contextmanager
 def _progress() -> Iterator[Listener]:
     """A listener that draws bars for a person, and writes lines into a pipe."""
     if not console.interactive():
         yield _plain
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn())
     tasks: dict[str, TaskID] = {}
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        _Bar(bar_width=24),
+        TextColumn("{task.fields[amount]}"),
+    )
     with Progress(*columns, TimeElapsedColumn(), console=console.out(), transient=True) as progress:
 
         def listen(event: Event) -> None:
+            detail = escape(event.detail)
             if event.phase in ("note", "done"):
                 size = f", {_size(event.done)}" if event.phase == "done" else ""
-                progress.console.print(f"{event.subject}: [dim]{event.detail}{size}[/]")
+                progress.console.print(f"{event.subject}: [dim]{detail}{size}[/]")
                 return
             for subject in [s for s in tasks if s != event.subject]:
                 progress.remove_task(tasks.pop(subject))
             if event.subject not in tasks:
-                tasks[event.subject] = progress.add_task(event.subject, total=None)
-            text = event.detail if len(event.detail) < 60 else f"…{event.detail[-59:]}"
+                tasks[event.subject] = progress.add_task(event.subject, total=None, amount="")
             progress.update(
                 tasks[event.subject],
-                description=f"{event.subject} [dim]{text}[/]",
-                completed=event.done if event.total else 0,
+                description=f"{event.subject} [dim]{detail if len(detail) < 60 else f'…{detail[-59:]}'}[/]",
+                completed=event.done,
                 total=event.total,
+                amount=_amount(event),
             )
 
         yield listen

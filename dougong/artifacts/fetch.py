@@ -114,24 +114,25 @@ class Fetcher:
         """
         with self.cache.workspace() as self._scratch:
             self._archives.clear()
-            return self._ensure(specs)
+            wanted = _unique(map(self.catalogue.get, specs))
+            missing = self._from_elsewhere(wanted)
+            if missing and "build" in self.settings.sources:
+                self._build(missing)
+                missing = self._missing(wanted)
+            if missing:
+                raise DougongError(
+                    "\n".join(f"{a.key}: {'; '.join(self._why.get(a.key, ['no source has it']))}" for a in missing),
+                    f"sources tried: {', '.join(self.settings.sources)} (DOUGONG_ARTIFACT_SOURCES)",
+                )
+            return [entry for a in wanted if (entry := self.cached(a))]
 
-    def _ensure(self, specs: Iterable[str]) -> list[Entry]:
-        wanted = list({a.key: a for a in map(self.catalogue.get, specs)}.values())
+    def _from_elsewhere(self, artifacts: list[Artifact]) -> list[Artifact]:
+        """Take what the cache, the mirror and upstream have; return the rest."""
         for source, attempt in (("mirror", self._from_mirror), ("official", self._from_upstream)):
             if source in self.settings.sources:
-                for artifact in self._missing(wanted):
+                for artifact in self._missing(artifacts):
                     self._alone(artifact, attempt)
-        missing = self._missing(wanted)
-        if missing and "build" in self.settings.sources:
-            self._build(missing)
-            missing = self._missing(wanted)
-        if missing:
-            raise DougongError(
-                "\n".join(f"{a.key}: {'; '.join(self._why.get(a.key, ['no source is allowed']))}" for a in missing),
-                f"sources tried: {', '.join(self.settings.sources)} (DOUGONG_ARTIFACT_SOURCES)",
-            )
-        return [entry for a in wanted if (entry := self.cached(a))]
+        return self._missing(artifacts)
 
     def _missing(self, artifacts: Iterable[Artifact]) -> list[Artifact]:
         missing = []
@@ -263,11 +264,10 @@ class Fetcher:
 
     def _build(self, artifacts: list[Artifact]) -> None:
         images = [a for a in artifacts if isinstance(a, Image)]
-        parts = [part for a in images for part in a.build.parts]
-        if parts:
-            self._ensure(parts)
+        parts = self._from_elsewhere(_unique(self.catalogue.get(part) for a in images for part in a.build.parts))
+        # Parts of images and what is wanted for itself share a compiler run.
         recipes: dict[str, list[Artifact]] = {}
-        for artifact in artifacts:
+        for artifact in _unique([*artifacts, *parts]):
             match artifact:
                 case Binary() | Archive() | Manifest():
                     recipes.setdefault(artifact.build.recipe, []).append(artifact)
@@ -378,3 +378,7 @@ class Fetcher:
                     executable = any(fnmatch(name, pattern) for pattern in tree.executable)
                     content.files[f"{path}/{name}"] = (file, 0o755 if executable else 0o644)
         return content
+
+
+def _unique(artifacts: Iterable[Artifact]) -> list[Artifact]:
+    return list({artifact.key: artifact for artifact in artifacts}.values())

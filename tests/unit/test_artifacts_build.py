@@ -66,6 +66,16 @@ def test_what_is_wanted_of_one_recipe_is_compiled_in_one_run(site: Site) -> None
     assert said == "1.0"  # the stamped version
 
 
+def test_parts_of_images_share_the_compiler_run(site: Site) -> None:
+    site.recipe("several", "one", "two")
+    for name in ("one", "two"):
+        site.add(name, "binary", build={"recipe": "several", "package": f"dougong/build/several/cmd/{name}"})
+    site.add("image", "image", reference="a/one:1.0", registry=False, build={"files": {"/one": "one"}})
+    site.fetcher().ensure(["image", "two"])
+    [run] = compiler_runs(site)
+    assert run.endswith("builds two, one")
+
+
 def test_build_can_be_reproduced(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.add("tool", "binary", build={"recipe": site.recipe("tool")})
     [first] = site.fetcher().ensure(["tool"])
