@@ -281,11 +281,14 @@ def _error(playbook: str, result: PlaybookResult, last_lines: deque[str], record
         return DougongError(f"{playbook} could not be run\n{said}", f"mend what Ansible names, then run it again{log}")
     # A host's last failure is the one that ended it.
     last = {failure.host: failure for failure in result.failed}
-    lines = []
+    # One cause often fails many hosts: it is said once.
+    causes: dict[tuple[str, str, bool], list[str]] = {}
     for failure in last.values():
-        word = "cannot be reached" if failure.unreachable else "failed"
-        lines.append(f"{failure.host} {word} at: {failure.task}")
-        lines += [f"    {line}" for line in failure.message.splitlines()]
+        causes.setdefault((failure.task, failure.message, failure.unreachable), []).append(failure.host)
+    lines = []
+    for (task, message, gone), names in causes.items():
+        lines.append(f"{', '.join(sorted(names))} {'cannot be reached' if gone else 'failed'} at: {task}")
+        lines += [f"    {line}" for line in message.splitlines()]
     unreachable = [failure.host for failure in last.values() if failure.unreachable]
     if unreachable:
         remedy = f"look at the host: dougong ssh {unreachable[0]}; its state in the cloud: openstack server list"

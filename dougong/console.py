@@ -161,7 +161,7 @@ class PlainDisplay:
         self._phase = ""
 
     def step_finished(self, recorder: Recorder, step: Step) -> None:
-        if step.changed or step.failed or step.seconds >= self.slow_seconds:
+        if recorder.tell_steps and (step.changed or step.failed or step.seconds >= self.slow_seconds):
             self._line(f"{_step_line(step)} in {duration(step.seconds)}")
 
     def command(self, text: str) -> None:

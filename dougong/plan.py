@@ -27,6 +27,7 @@ def plan(name: str) -> bool:
     """
     changes: list[ansible.Change] = []
     with runs.start("plan", name, phases=("validate", *stacks.ORDER, "hosts")) as run:
+        run.tell_steps = False  # they are the result, and shown at the end
         with run.phase("validate"):
             platform = environment.platform(name)
             run.command(f"dougong validate -e {name}")
@@ -37,11 +38,16 @@ def plan(name: str) -> bool:
         for stack in stacks.ORDER:
             with run.phase(stack):
                 summary = stacks.preview(name, stack, on_event=stacks.reporter(run))
-                run.summary(stacks.summary(summary))
+                run.summary(_planned(summary))
         with run.phase("hosts"):
             changes = _hosts(run, name, platform)
     _show(run.run, changes)
     return run.run.changes > 0
+
+
+def _planned(changes: stacks.Changes) -> str:
+    words = [f"{count} to {operation}" for operation, count in changes.items() if count and operation != "same"]
+    return ", ".join(words) or "no change"
 
 
 def _hosts(run: Recorder, name: str, platform: Platform) -> list[ansible.Change]:

@@ -36,8 +36,11 @@ def workers(run_id: str) -> Iterator[int]:
     marker = f"{VARIABLE}={run_id}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            name = (folder / "comm").read_text()
-            if name.startswith(_WORKERS) and marker in (folder / "environ").read_bytes().split(b"\0"):
+            # `python -m pulumi.policy` is one of them: the program's name alone does not tell.
+            words = (folder / "cmdline").read_text().split("\0")[:4]
+            if not any(Path(word).name.startswith(_WORKERS) for word in words):
+                continue
+            if marker in (folder / "environ").read_bytes().split(b"\0"):
                 yield int(folder.name)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # ended meanwhile, or somebody else's

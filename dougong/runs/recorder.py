@@ -73,6 +73,8 @@ class Recorder:
         self.mutex = threading.RLock()
         self.active: list[StepRecorder] = []
         self.done = self.total = 0
+        # Whether the plain display has a line for each step.
+        self.tell_steps = True
         self._keep = keep
         self._saved = 0.0
         self._phase: Phase | None = None

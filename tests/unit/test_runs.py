@@ -86,7 +86,7 @@ KILLED = """
         # Stands for the pulumi that outlives a killed run: same name, same environment.
         os.symlink("/bin/sleep", sys.argv[1] + "/pulumi")
         child = subprocess.Popen([sys.argv[1] + "/pulumi", "300"], stdout=subprocess.DEVNULL)
-        while open(f"/proc/{child.pid}/comm").read() != "pulumi\\n":
+        while "pulumi" not in open(f"/proc/{child.pid}/cmdline").read():
             pass
         print(recorder.run.id, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
