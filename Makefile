@@ -49,9 +49,9 @@ integration: setup ## up, use, up again, kill, down: on the lab
 bench: setup ## measure, and write docs/benchmarks.md
 	python -m tests.bench
 
-lock: setup ## resolve requirements.txt anew
-	uv pip compile --quiet --upgrade --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-annotate --no-header --python-version 3.11 pyproject.toml --output-file requirements.txt
+lock: setup ## pin requirements.txt anew after pyproject.toml has changed; UPGRADE=--upgrade for newer versions, too
+	uv pip compile --quiet --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+		--custom-compile-command "make lock" --python-version 3.11 $(UPGRADE) pyproject.toml --output-file requirements.txt
 
 clean: ## forget what tools left in this folder; cache and state stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .ansible *.egg-info
