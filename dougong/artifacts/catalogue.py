@@ -51,9 +51,10 @@ class Download(Model):
     """A file upstream publishes.
 
     Attributes:
-        url: `{version}` and `{arch}` are replaced.
+        url: `{name}`, `{version}` and `{arch}` are replaced, here and below.
         checksum: SHA-256 of the file at `url`, by architecture.
-        checksum_url: upstream's checksum file: a bare sum, or lines of `sum  name`.
+        checksum_url: upstream's checksum file: a bare sum, or lines of `sum  name`. `{url}` stands for the file's
+            address, `{folder}` for the folder it is in.
         member: path inside the archive at `url`, when the artifact is one file of it.
         arch: upstream's name of an architecture where it differs from Go's.
     """
@@ -157,10 +158,17 @@ class DebianBuild(Model):
 
 
 class _Artifact(Model):
+    """What all kinds have in common.
+
+    Attributes:
+        license: SPDX identifier.
+        homepage: the project's; none for what is ours.
+    """
+
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9.-]*$")]
     version: str
     license: str
-    homepage: str
+    homepage: str | None = None
 
     @property
     def key(self) -> str:

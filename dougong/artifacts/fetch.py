@@ -226,6 +226,7 @@ class Fetcher:
         arch = self.target.split("/")[1]
         words = {"name": artifact.name, "version": artifact.version, "arch": official.arch.get(arch, arch)}
         url = official.url.format(**words)
+        words |= {"url": url, "folder": url.rpartition("/")[0]}
         partial = self.cache.partial(url)
         origin = "archive" if official.member else "official"
         known = None if self.relock and self._due(artifact) else self.lock.get(artifact.key, self.target, origin)

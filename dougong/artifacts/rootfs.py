@@ -27,13 +27,11 @@ def sources(suite: str) -> list[str]:
 
     On another distribution, Debian's public mirrors.
     """
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)"],
-        text=True,
-        capture_output=True,
-        check=False,  # no Debian here: the defaults hold
-    )
-    found = dict(line.split("|", 1) for line in listed.stdout.splitlines())
+    found: dict[str, str] = {}
+    if shutil.which("apt-get"):
+        command = ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)"]
+        listed = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+        found = dict(line.split("|", 1) for line in listed.splitlines())
     return [
         f"deb {found.get('Debian', DEFAULT_MIRROR)} {suite} main",
         f"deb {found.get('Debian-Security', DEFAULT_SECURITY_MIRROR)} {suite}-security main",

@@ -47,13 +47,14 @@ def _component(artifact: Artifact, entry: Entry, cache: Cache) -> dict[str, Any]
         "version": entry.built_version or entry.version,
         "hashes": [{"alg": "SHA-256", "content": entry.sha256}],
         "licenses": [{"license": licence}],
-        "externalReferences": [{"type": "website", "url": artifact.homepage}],
         "properties": [{"name": "dougong:origin", "value": entry.origin}],
         "components": [
             *(_go(module, artifact.key) for module in sorted(contents.modules)),
             *(_debian(package, artifact.key) for package in sorted(contents.packages)),
         ],
     }
+    if artifact.homepage:
+        component["externalReferences"] = [{"type": "website", "url": artifact.homepage}]
     if entry.reference:
         component["properties"].append({"name": "dougong:image", "value": f"{entry.reference}@{entry.digest}"})
     return component

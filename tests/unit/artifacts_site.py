@@ -124,7 +124,7 @@ class Site:
         """Put a file on the upstream, with a checksum file, and into the catalogue."""
         self.upstream.files[f"/{name}"] = content
         self.upstream.files[f"/{name}.sha256"] = f"{sha256(content)}  {name}\n".encode()
-        where = {"url": f"{self.upstream.url}/{name}", "checksum_url": f"{self.upstream.url}/{name}.sha256"}
+        where = {"url": f"{self.upstream.url}/{name}", "checksum_url": "{url}.sha256"}
         return self.add(name, "binary", official={**where, **official}, build={"recipe": self.recipe(name)})
 
     def add(self, name: str, kind: str, **more: Any) -> dict[str, Any]:

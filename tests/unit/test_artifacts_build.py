@@ -273,10 +273,7 @@ def test_root_filesystem_comes_from_the_machines_own_mirrors(tmp_path: Path, mon
 def test_root_filesystem_on_another_distribution_comes_from_debian(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apt = tmp_path / "apt-get"
-    apt.write_text("#!/bin/sh\necho 'E: no such command' >&2\nexit 100\n")
-    apt.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no apt there
     assert rootfs.sources("trixie")[0] == f"deb {rootfs.DEFAULT_MIRROR} trixie main"
 
 
@@ -285,7 +282,7 @@ def test_failed_mmdebstrap_says_why_and_leaves_nothing(tmp_path: Path, monkeypat
     program.write_text("#!/bin/sh\necho 'I: working' >&2; echo 'E: no such package' >&2; exit 25\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(DougongError, match=r"made? a trixie root\nE: no such package|make a trixie root\nE: no such"):
+    with pytest.raises(DougongError, match=r"make a trixie root\nE: no such package"):
         rootfs.build(DebianBuild(suite="trixie", packages=["nothing"]), "amd64", tmp_path / "root.tar")
     assert not (tmp_path / "root.tar").exists()
 
