@@ -295,7 +295,8 @@ def main() -> None:
         import openstack
     except ImportError as error:
         module.fail_json(msg=f"openstacksdk is missing for {module._name}: {error}. Run this with the project's virtual environment.")
-    with openstack.connect(**module.params["auth"]) as connection:
+    # Neither OS_CLOUD nor a clouds.yaml may lead elsewhere.
+    with openstack.connect(load_envvars=False, load_yaml_config=False, **module.params["auth"]) as connection:
         cloud = Cloud(connection, module.check_mode)
         for kind, converge in KINDS.items():
             if module.params[kind]:
