@@ -137,10 +137,11 @@ class Cache:
         blob = self.blob(entry.sha256)
         blob.parent.mkdir(parents=True, exist_ok=True)
         content.chmod(0o555 if entry.kind == "binary" else 0o444)
-        content.replace(blob)
-        stat = blob.stat()
-        entry = replace(entry, size=stat.st_size, modified=stat.st_mtime_ns)
-        self._write(self._index(entry.name, entry.version, entry.target), entry)
+        with self.exclusive("cache"):  # against a prune between the two
+            content.replace(blob)
+            stat = blob.stat()
+            entry = replace(entry, size=stat.st_size, modified=stat.st_mtime_ns)
+            self._write(self._index(entry.name, entry.version, entry.target), entry)
         return entry
 
     def _write(self, file: Path, entry: Entry) -> None:
@@ -150,21 +151,20 @@ class Cache:
         Path(new.name).replace(file)
 
     def prune(self) -> int:
-        """Remove content that no artifact points to, and unfinished downloads.
+        """Remove content that no artifact points to, and what killed processes left.
 
         Returns:
             bytes freed.
         """
-        used = {e.sha256 for e in self.entries()}
         freed = 0
-        for blob in (self.root / "blobs").glob("*"):
-            if blob.name not in used:
-                freed += blob.stat().st_size
-                blob.unlink()
-        for leftover in (self.root / "partial").glob("*"):
-            freed += leftover.stat().st_size
-            leftover.unlink()
-        for folder in (self.root / "tmp").glob("*"):
-            if time.time() - folder.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(folder)
+        with self.exclusive("cache"):
+            used = {e.sha256 for e in self.entries()}
+            for blob in (self.root / "blobs").glob("*"):
+                if blob.name not in used:
+                    freed += blob.stat().st_size
+                    blob.unlink()
+        for leftover in [*(self.root / "partial").glob("*"), *(self.root / "tmp").glob("*")]:
+            if time.time() - leftover.stat().st_mtime > _ABANDONED:
+                freed += leftover.stat().st_size
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         return freed

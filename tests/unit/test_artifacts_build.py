@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -251,6 +252,41 @@ def test_member_that_is_not_there_is_said(site: Site) -> None:
     [entry] = site.fetcher().ensure(["all"])
     with pytest.raises(UnavailableError, match="has no two"):
         image.members(site.cache.blob(entry.sha256), {"two": site.folder / "two"})
+
+
+@pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo copies between image formats")
+def test_pulled_image_keeps_its_digest_and_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, digest = make(tmp_path, "upstream")
+    registry = tmp_path / "registry"
+    with tarfile.open(archive) as tar:
+        tar.extractall(registry, filter="data")
+    # The real skopeo, with a folder in place of the registry.
+    wrapper = tmp_path / "bin" / "skopeo"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        "#!/usr/bin/env python3\nimport os, sys\n"
+        f"there = ['oci:{registry}:registry.example/program:1' if a == 'docker://a/b:1' else a for a in sys.argv]\n"
+        f"os.execv({shutil.which('skopeo')!r}, there)\n"
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(wrapper.parent), prepend=os.pathsep)
+    output = tmp_path / "pulled.tar"
+    assert image.pull("a/b:1", "linux/amd64", tmp_path, output) == digest
+    found = blobs(output)
+    [descriptor] = json.loads(found["index.json"])["manifests"]
+    assert descriptor["annotations"]["io.containerd.image.name"] == "a/b:1"
+    assert {name for name in found if name.startswith("blobs/sha256/")} == {
+        name for name in blobs(archive) if name.startswith("blobs/sha256/")
+    }
+
+
+def test_image_that_no_registry_gives_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapper = tmp_path / "skopeo"
+    wrapper.write_text("#!/bin/sh\necho 'level=fatal msg=\"manifest unknown\"' >&2\nexit 1\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(UnavailableError, match=r"a/b:1: .*manifest unknown"):
+        image.pull("a/b:1", "linux/amd64", tmp_path, tmp_path / "output.tar")
 
 
 # Root filesystems
