@@ -62,7 +62,7 @@ def err() -> Console:
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 0.4 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
