@@ -18,7 +18,7 @@ HOSTS = 1000
 
 def outputs() -> dict[str, Any]:
     """What stacks/cluster would say of 1,000 workers."""
-    hosts = [
+    hosts: list[dict[str, Any]] = [
         {
             "name": f"lab-worker-{index}",
             "pool": "worker",
