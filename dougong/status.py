@@ -76,7 +76,7 @@ def look(name: str) -> Iterator[Finding]:
     for stack in stacks.ORDER:
         yield _stack(name, stack)
     known = inventory.build(platform, name, outputs)
-    hosts = [_host(name, known, host, answer) for host, answer in _ask_all(known)]
+    hosts = [_host(name, host, answer) for host, answer in _ask_all(known)]
     yield from (finding for finding in hosts if not finding.ok)
     reached = sum(finding.ok for finding in hosts)
     wanted = sum(pool.count for pool in platform.pools.values())
@@ -97,7 +97,7 @@ def _stack(name: str, stack: str) -> Finding:
         f"stack {stack}",
         not differs,
         f"differs from platform.yml: {stacks.summary(changes)}" if differs else stacks.summary(changes),
-        f"pulumi -C stacks/{stack} preview --diff" if differs else "",
+        f"pulumi -C stacks/{stack} preview --diff --stack {name}" if differs else "",
     )
 
 
@@ -111,7 +111,7 @@ def _ask_all(known: inventory.Inventory) -> Iterable[tuple[str, subprocess.Compl
         return list(pool.map(ask, known.hosts))
 
 
-def _host(name: str, known: inventory.Inventory, host: str, answer: subprocess.CompletedProcess[str]) -> Finding:
+def _host(name: str, host: str, answer: subprocess.CompletedProcess[str]) -> Finding:
     if answer.returncode == 255:  # ssh(1): its own failure, not the command's
         reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
         return Finding(host, False, f"cannot be reached: {reason}", f"openstack console log show {host}")
