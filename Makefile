@@ -32,7 +32,7 @@ down: setup ## remove all of it
 	@dougong down --yes
 
 test: setup ## everything: lint, unit, molecule, integration on the lab
-	$(PYTEST) tests
+	$(PYTEST)
 
 lint: setup ## ruff, mypy, ansible-lint, yamllint
 	$(PYTEST) tests/lint

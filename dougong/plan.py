@@ -25,7 +25,8 @@ def plan(name: str) -> bool:
     Raises:
         DougongError: platform.yml is invalid, or a preview or the check failed.
     """
-    changes: list[ansible.Change] = []
+    tasks: list[ansible.Change] = []
+    cloud_differs = False
     with runs.start("plan", name, phases=("validate", *stacks.ORDER, "hosts")) as run:
         run.tell_steps = False  # they are the result, and shown at the end
         with run.phase("validate"):
@@ -39,10 +40,15 @@ def plan(name: str) -> bool:
             with run.phase(stack):
                 summary = stacks.preview(name, stack, on_event=stacks.reporter(run))
                 run.summary(_planned(summary))
+                cloud_differs = cloud_differs or stacks.differs(summary)
         with run.phase("hosts"):
-            changes = _hosts(run, name, platform)
-    _show(run.run, changes)
-    return run.run.changes > 0
+            tasks = _hosts(run, name, platform)
+    out().print()
+    if not (cloud_differs or tasks):
+        out().print("No change: what is there is what platform.yml says.")
+        return False
+    _show(run.run, tasks)
+    return True
 
 
 def _planned(changes: stacks.Changes) -> str:
@@ -63,20 +69,16 @@ def _hosts(run: Recorder, name: str, platform: Platform) -> list[ansible.Change]
     return result.changed
 
 
-def _show(run: Run, changes: list[ansible.Change]) -> None:
-    out().print()
-    if not run.changes:
-        out().print("No change: what is there is what platform.yml says.")
-        return
+def _show(run: Run, tasks: list[ansible.Change]) -> None:
     for phase in run.phases:
         if phase.name in stacks.ORDER and phase.changes:
             out().print(f"[bold]{phase.name}[/]")
             for step in phase.steps:
                 if step.changed:
                     out().print(Text(f"  {step.changed[0]:<8} {step.name}"))
-    if changes:
+    if tasks:
         out().print("[bold]hosts[/]")
-    for change in changes:
+    for change in tasks:
         out().print(Text(f"  {change.host}: {change.task}"))
         lines = change.diff.splitlines()
         for line in lines[:_DIFF_LINES]:

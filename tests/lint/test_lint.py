@@ -28,5 +28,6 @@ def test_finds_nothing(name: str) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout

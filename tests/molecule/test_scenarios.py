@@ -15,5 +15,7 @@ SCENARIOS = sorted(path.parent.name for path in (paths.ROOT / "molecule").glob("
 def test_scenario(scenario: str) -> None:
     environment = {**os.environ, "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
     # Its output goes to pytest's capture: shown when it fails, and as it comes with `pytest -s`.
-    done = subprocess.run(["molecule", "test", "-s", scenario], cwd=paths.ROOT, env=environment, check=False)
+    done = subprocess.run(
+        ["molecule", "test", "-s", scenario], cwd=paths.ROOT, env=environment, check=False, timeout=1800
+    )
     assert done.returncode == 0, f"molecule test -s {scenario} failed: see above"
