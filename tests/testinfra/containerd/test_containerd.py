@@ -1,0 +1,29 @@
+"""What role `containerd` leaves on a host."""
+
+import json
+
+from testinfra.host import Host
+
+
+def test_service_runs_now_and_at_boot(host: Host) -> None:
+    service = host.service("containerd")
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_sandbox_image_is_pinned_and_systemd_manages_cgroups(host: Host) -> None:
+    effective = host.check_output("containerd config dump")
+    assert "sandbox = 'registry.k8s.io/pause:" in effective
+    assert "SystemdCgroup = true" in effective
+
+
+def test_container_runs(host: Host) -> None:
+    """A process in namespaces of its own, from a root file system: runc, shim and daemon work together."""
+    host.run_expect([0], "mkdir -p /tmp/rootfs/bin && cp /bin/busybox /tmp/rootfs/bin/")
+    run = host.run("ctr run --rm --rootfs /tmp/rootfs probe /bin/busybox hostname")
+    assert run.rc == 0, run.stderr
+
+
+def test_cni_plugins_are_there(host: Host) -> None:
+    answer = host.run("CNI_COMMAND=VERSION /opt/cni/bin/loopback </dev/null")
+    assert "1.0.0" in json.loads(answer.stdout)["supportedVersions"]
