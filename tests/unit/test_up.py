@@ -77,9 +77,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     monkeypatch.setattr(lab, "running", lambda: world.lab_runs)
     monkeypatch.setattr(pulumi, "outputs", lambda name, stack: world.outputs)
     monkeypatch.setattr(inventory, "read_outputs", lambda name, platform: world.outputs)
-    result = ansible.PlaybookResult(stats={"lab-worker-0": {"ok": 1}}, tasks=1)
-    monkeypatch.setattr(ansible, "run", world.call("ansible.run", result))
-    result.changed = world.tasks
+    played = ansible.PlaybookResult(changed=world.tasks, stats={"lab-worker-0": {"ok": 1}}, tasks=1)
+    monkeypatch.setattr(ansible, "run", world.call("ansible.run", played))
     return world
 
 
