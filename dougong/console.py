@@ -226,7 +226,8 @@ class LiveDisplay:
         phases = list(recorder.run.phases)
         for phase in phases:
             if phase.state == "running":
-                counts = [f"{recorder.done} of {recorder.total}"] if recorder.total else []
+                done = f"{recorder.done} of {recorder.total}" if recorder.total else f"{len(phase.steps)} steps"
+                counts = [done] if recorder.total or phase.steps else []
                 counts += [f"{phase.changes} changed"] if phase.changes else []
                 table.add_row(
                     self._spinner,
