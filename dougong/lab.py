@@ -18,8 +18,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
+import openstack
 import typer
 import yaml
+from keystoneauth1.exceptions import ClientException
+from openstack.exceptions import SDKException
 
 from dougong import ansible, console, paths, runs
 from dougong.errors import DougongError
@@ -156,35 +159,36 @@ def _units() -> Check:
 
 def _route() -> Check:
     target, gateway = settings()["lab_floating_range"], settings()["lab_address"]
-    found = f"via {gateway}" in _command("ip", "route", "show", target)
-    return Check("route", found, f"{target} {'via' if found else 'does not lead to'} {gateway}", "" if found else "dougong lab up")
+    if f"via {gateway}" in _command("ip", "route", "show", target):
+        return Check("route", True, f"{target} via {gateway}")
+    return Check("route", False, f"{target} does not lead to {gateway}", "dougong lab up")
 
 
 def _guard() -> Check:
-    tables = _command("nft", "list", "tables").splitlines()
-    found = "table inet dougong_lab" in tables
-    what = "the lab's addresses cannot leave by the uplink" if found else "packets to the lab's addresses may leave by the uplink"
-    return Check("guard", found, what, "" if found else "dougong lab up")
+    if "table inet dougong_lab" in _command("nft", "list", "tables").splitlines():
+        return Check("guard", True, "packets for the lab cannot leave by the uplink")
+    return Check(
+        "guard", False, "packets for the lab may leave by the uplink, where strangers answer", "dougong lab up"
+    )
 
 
 def _disk() -> Check:
     volume = _command("podman", "volume", "inspect", "--format={{.Mountpoint}}", f"{settings()['lab_container']}-nova")
     free = shutil.disk_usage(Path(volume)).free / 2**30
-    enough = free >= MINIMUM_FREE_GIB
-    return Check("disk", enough, f"{free:.0f} GiB free", "" if enough else "delete servers, volumes or images; podman system df")
+    remedy = "" if free >= MINIMUM_FREE_GIB else "delete servers, volumes or images; see podman system df, too"
+    return Check("disk", not remedy, f"{free:.0f} GiB free", remedy)
 
 
 def _cell() -> Check:
-    known = int(_inside("mariadb --skip-column-names --execute='SELECT COUNT(*) FROM nova_api.host_mappings'"))
-    return Check("cell", known > 0, "nova knows its host" if known else "nova does not know its host yet", "" if known else "wait 10 s")
+    if int(_inside("mariadb --skip-column-names --execute='SELECT COUNT(*) FROM nova_api.host_mappings'")):
+        return Check("cell", True, "nova knows its host")
+    return Check(
+        "cell", False, "nova does not know its host, so no server can be started", "wait 10 s, it looks for hosts"
+    )
 
 
 def _cloud() -> list[Check]:
     """What the APIs say, asked at the same time."""
-    import openstack  # takes half a second, which `dougong --help` must not wait for
-    from keystoneauth1.exceptions import ClientException
-    from openstack.exceptions import SDKException
-
     try:
         cloud = openstack.connect(cloud="lab-admin", api_timeout=API_TIMEOUT)
         cloud.authorize()

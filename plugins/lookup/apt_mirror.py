@@ -28,7 +28,9 @@ _list:
 """
 
 # Settings on how to reach the mirror and whether to believe its dates; everything else belongs to the machine alone.
-_TRANSFERRED = re.compile(r"Acquire::(https?::(Proxy|ProxyAutoDetect|Verify-\w+|CaInfo|Timeout)|Check-Date|Check-Valid-Until)\b")
+_TRANSFERRED = re.compile(
+    r"Acquire::(https?::(Proxy|ProxyAutoDetect|Verify-\w+|CaInfo|Timeout)|Check-Date|Check-Valid-Until)\b"
+)
 
 
 def deb822(text: str) -> list[tuple[str, str, str]]:
@@ -92,8 +94,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible's plugin base c
             sources = translate(entries, codename, suite)
             if not any(line.split()[2] == suite for line in sources):
                 raise AnsibleError(
-                    f"/etc/apt/sources.list*: no Debian source for {codename!r} with the component main, from which the one for "
-                    f"{suite} could be told. Add one: the root file systems of the lab are made from it."
+                    f"/etc/apt/sources.list*: no Debian source for {codename!r} with the component main, from which "
+                    f"the one for {suite} could be told. Add one: the root file systems of the lab are made from it."
                 )
             results.append({"sources": sources, "options": _options()})
         return results

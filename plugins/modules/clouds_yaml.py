@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ruamel.yaml import YAML
 
 DOCUMENTATION = """
 module: clouds_yaml
@@ -35,8 +36,6 @@ options:
 
 def converge(text: str, present: dict[str, Any], absent: list[str]) -> str:
     """The new text of a clouds.yaml; empty when no entry is left."""
-    from ruamel.yaml import YAML
-
     yaml = YAML()
     yaml.width = 1000
     document = yaml.load(text) or {}
@@ -45,7 +44,7 @@ def converge(text: str, present: dict[str, Any], absent: list[str]) -> str:
     for name in absent:
         clouds.pop(name, None)
     clouds.update(present)
-    if before == {**{name: None for name in absent}, **present}:
+    if before == {**dict.fromkeys(absent), **present}:
         return text
     if not clouds and set(document) == {"clouds"}:
         return ""

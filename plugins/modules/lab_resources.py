@@ -10,6 +10,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+try:
+    import openstack
+except ImportError:
+    openstack: Any = None  # type: ignore[no-redef]  # main() says so, in a form that Ansible can show
+
 DOCUMENTATION = """
 module: lab_resources
 short_description: Identity, flavors, networks, images and quotas of a cloud
@@ -32,8 +37,8 @@ options:
     elements: str
     default: []
   users:
-    description: Users with I(name), I(password) and I(grants), a list of I(project) and I(role). Without a password the user
-      must exist.
+    description: Users with I(name), I(password) and I(grants), a list of I(project) and I(role). Without a password the
+      user must exist.
     type: list
     elements: dict
     default: []
@@ -84,10 +89,10 @@ class Cloud:
         self.check_mode = check_mode
         self.changes: list[str] = []
 
-    def change(self, what: str, action: Callable[[], Any]) -> Any:
+    def change(self, what: str, action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Record a change, and make it unless in check mode; None when it was not made."""
         self.changes.append(what)
-        return None if self.check_mode else action()
+        return None if self.check_mode else action(*arguments, **options)
 
 
 def by_name(items: Any) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def roles(cloud: Cloud, wanted: list[str]) -> None:
     present = by_name(identity.roles())
     for name in wanted:
         if name not in present:
-            cloud.change(f"role {name}", lambda name=name: identity.create_role(name=name))
+            cloud.change(f"role {name}", identity.create_role, name=name)
 
 
 def projects(cloud: Cloud, wanted: list[str]) -> None:
@@ -107,13 +112,14 @@ def projects(cloud: Cloud, wanted: list[str]) -> None:
     present = by_name(identity.projects())
     for name in wanted:
         if name not in present:
-            cloud.change(f"project {name}", lambda name=name: identity.create_project(name=name, domain_id="default"))
+            cloud.change(f"project {name}", identity.create_project, name=name, domain_id="default")
 
 
 def users(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
     """Keystone does not tell passwords; a fingerprint in the description tells whether one has changed."""
     identity = cloud.connection.identity
-    present, known_projects, known_roles = by_name(identity.users()), by_name(identity.projects()), by_name(identity.roles())
+    present, known_projects = by_name(identity.users()), by_name(identity.projects())
+    known_roles = by_name(identity.roles())
     granted = {
         (grant.user["id"], grant.scope["project"]["id"], grant.role["id"])
         for grant in identity.role_assignments()
@@ -123,18 +129,16 @@ def users(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
         name, user = item["name"], present.get(item["name"])
         if item.get("password"):
             mark = f"password {hashlib.sha256(item['password'].encode()).hexdigest()[:12]}"
-            attributes = {"password": item["password"], "description": mark}
+            secret = {"password": item["password"], "description": mark}
             if user is None:
-                user = cloud.change(f"user {name}", lambda: identity.create_user(name=name, domain_id="default", **attributes))
+                user = cloud.change(f"user {name}", identity.create_user, name=name, domain_id="default", **secret)
             elif user.description != mark:
-                cloud.change(f"password of {name}", lambda: identity.update_user(user, **attributes))
+                cloud.change(f"password of {name}", identity.update_user, user, **secret)
         for grant in item.get("grants", []):
             project, role = known_projects.get(grant["project"]), known_roles.get(grant["role"])
             if not (user and project and role) or (user.id, project.id, role.id) not in granted:
-                cloud.change(
-                    f"role {grant['role']} of {name} in {grant['project']}",
-                    lambda: identity.assign_project_role_to_user(project, user, role),
-                )
+                what = f"role {grant['role']} of {name} in {grant['project']}"
+                cloud.change(what, identity.assign_project_role_to_user, project, user, role)
 
 
 def services(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
@@ -143,22 +147,18 @@ def services(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
     endpoints = {(endpoint.service_id, endpoint.interface): endpoint for endpoint in identity.endpoints()}
     region = cloud.connection.config.region_name
     for item in wanted:
-        service = present.get(item["type"]) or cloud.change(
-            f"service {item['name']}", lambda: identity.create_service(name=item["name"], type=item["type"])
-        )
+        name, url = item["name"], item["url"]
+        service = present.get(item["type"])
+        service = service or cloud.change(f"service {name}", identity.create_service, name=name, type=item["type"])
         for interface in ("public", "internal", "admin"):
-            endpoint = endpoints.get((service.id, interface)) if service else None
+            what = f"{interface} endpoint of {name}"
+            identifier = service.id if service else None
+            endpoint = endpoints.get((identifier, interface))
             if endpoint is None:
-                cloud.change(
-                    f"{interface} endpoint of {item['name']}",
-                    lambda: identity.create_endpoint(
-                        service_id=service.id, interface=interface, url=item["url"], region_id=region
-                    ),
-                )
-            elif endpoint.url != item["url"]:
-                cloud.change(
-                    f"{interface} endpoint of {item['name']}", lambda: identity.update_endpoint(endpoint, url=item["url"])
-                )
+                place = {"service_id": identifier, "interface": interface, "region_id": region}
+                cloud.change(what, identity.create_endpoint, url=url, **place)
+            elif endpoint.url != url:
+                cloud.change(what, identity.update_endpoint, endpoint, url=url)
 
 
 def flavors(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
@@ -170,68 +170,65 @@ def flavors(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
         if flavor and all(getattr(flavor, key) == value for key, value in item.items()):
             continue
         if flavor:
-            cloud.change(f"old flavor {item['name']}", lambda: compute.delete_flavor(flavor))
-        cloud.change(f"flavor {item['name']}", lambda: compute.create_flavor(**item))
+            cloud.change(f"old flavor {item['name']}", compute.delete_flavor, flavor)
+        cloud.change(f"flavor {item['name']}", compute.create_flavor, **item)
 
 
 def volume_types(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
     storage = cloud.connection.block_storage
     present = by_name(storage.types())
     for item in wanted:
-        if item["name"] not in present:
-            cloud.change(f"volume type {item['name']}", lambda: storage.create_type(**item))
-        elif not item["extra_specs"].items() <= present[item["name"]].extra_specs.items():
-            cloud.change(
-                f"volume type {item['name']}",
-                lambda: storage.update_type_extra_specs(present[item["name"]], **item["extra_specs"]),
-            )
+        what, found = f"volume type {item['name']}", present.get(item["name"])
+        if found is None:
+            cloud.change(what, storage.create_type, **item)
+        elif not item["extra_specs"].items() <= found.extra_specs.items():
+            cloud.change(what, storage.update_type_extra_specs, found, **item["extra_specs"])
 
 
 def networks(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
     network = cloud.connection.network
     present, subnets = by_name(network.networks()), by_name(network.subnets())
     for item in wanted:
-        name = item["name"]
-        found = present.get(name) or cloud.change(
+        name, found = item["name"], present.get(item["name"])
+        found = found or cloud.change(
             f"network {name}",
-            lambda: network.create_network(
-                name=name,
-                is_router_external=True,
-                provider_network_type="flat",
-                provider_physical_network=item["physical_network"],
-            ),
+            network.create_network,
+            name=name,
+            is_router_external=True,
+            provider_network_type="flat",
+            provider_physical_network=item["physical_network"],
         )
         if name not in subnets:
             cloud.change(
                 f"subnet {name}",
-                lambda: network.create_subnet(
-                    name=name,
-                    network_id=found.id,
-                    ip_version=4,
-                    cidr=item["cidr"],
-                    gateway_ip=item["gateway"],
-                    is_dhcp_enabled=False,
-                    allocation_pools=[{"start": item["begin"], "end": item["end"]}],
-                ),
+                network.create_subnet,
+                name=name,
+                network_id=found.id if found else None,
+                ip_version=4,
+                cidr=item["cidr"],
+                gateway_ip=item["gateway"],
+                is_dhcp_enabled=False,
+                allocation_pools=[{"start": item["begin"], "end": item["end"]}],
             )
 
 
 def quotas(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
     connection = cloud.connection
     known = by_name(connection.identity.projects())
+    apis = {
+        "compute": (connection.compute.get_quota_set, connection.compute.update_quota_set),
+        "network": (connection.network.get_quota, connection.network.update_quota),
+        "volume": (connection.block_storage.get_quota_set, connection.block_storage.update_quota_set),
+    }
     for item in wanted:
         project = known.get(item["project"])
-        for api, read, write in (
-            ("compute", connection.compute.get_quota_set, connection.compute.update_quota_set),
-            ("network", connection.network.get_quota, connection.network.update_quota),
-            ("volume", connection.block_storage.get_quota_set, connection.block_storage.update_quota_set),
-        ):
-            limits = item.get(api, {})
-            present = read(project.id) if project else {}
-            different = {key: value for key, value in limits.items() if not present or present[key] != value}
+        identifier = project.id if project else None
+        for api, (read, update) in apis.items():
+            present = read(identifier) if identifier else {}
+            different = {key: value for key, value in item.get(api, {}).items() if present.get(key) != value}
             if different:
-                names = " ".join(sorted(different))
-                cloud.change(f"{api} quota of {item['project']}: {names}", lambda: write(project.id, **different))
+                what = f"{api} quota of {item['project']}: {' '.join(sorted(different))}"
+                cloud.change(what, update, identifier, **different)
 
 
 def images(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
@@ -243,11 +240,11 @@ def images(cloud: Cloud, wanted: list[dict[str, Any]]) -> None:
         if old and old.properties.get("dougong_build") == item["build"]:
             continue
         boot = {key: present[image].id for key, image in item.get("boot", {}).items() if image in present}
-        uploaded = cloud.change(f"image {name}", lambda: upload(store, item, boot))
+        uploaded = cloud.change(f"image {name}", upload, store, item, boot)
         if uploaded:
             present[name] = uploaded
         if old:
-            cloud.change(f"old image {name}", lambda: store.delete_image(old))
+            cloud.change(f"old image {name}", store.delete_image, old)
 
 
 def upload(store: Any, item: dict[str, Any], boot: dict[str, str]) -> Any:
@@ -291,10 +288,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        import openstack
-    except ImportError as error:
-        module.fail_json(msg=f"openstacksdk is missing for {module._name}: {error}. Run this with the project's virtual environment.")
+    if openstack is None:
+        module.fail_json(msg="openstacksdk is missing: run this with the Python of the project's virtual environment")
     # Neither OS_CLOUD nor a clouds.yaml may lead elsewhere.
     with openstack.connect(load_envvars=False, load_yaml_config=False, **module.params["auth"]) as connection:
         cloud = Cloud(connection, module.check_mode)

@@ -17,13 +17,14 @@ DOCUMENTATION = """
 module: lab_service
 short_description: Files and systemd units of one service
 description:
-  - Writes the files, enables the units, starts those that do not run, and restarts those that were started before one of
-    their files was written last. The last rule holds for an earlier, interrupted run, too, unlike a handler.
+  - Writes the files, enables the units, starts those that do not run, and restarts those that were started before one
+    of their files was written last. The last rule holds for an earlier, interrupted run, too, unlike a handler.
   - A task per file and unit would cost a round trip of half a second each; the lab has a hundred of them.
 options:
   files:
-    description: Files with I(path) and either I(content) or I(ini) (sections of options), and as needed I(owner), I(group), I(mode) and I(units), the units to
-      restart when this file changes (all units of the task unless given). A unit of another task is restarted if it runs.
+    description: Files with I(path) and either I(content) or I(ini) (sections of options), and as needed I(owner),
+      I(group), I(mode) and I(units), the units to restart when this file changes (all units of the task unless given).
+      A unit of another task is restarted if it runs.
     type: list
     elements: dict
     default: []
@@ -80,7 +81,8 @@ def write(wanted: dict[str, Any], check_mode: bool) -> bool:
     content = (wanted["content"] if wanted["ini"] is None else render(wanted["ini"])).encode()
     if path.is_file():
         status = path.stat()
-        if (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (owner, group, mode) and path.read_bytes() == content:
+        present = (status.st_uid, status.st_gid, status.st_mode & 0o7777, path.read_bytes())
+        if present == (owner, group, mode, content):
             return False
     if check_mode:
         return True
@@ -104,7 +106,8 @@ class Systemd:
         """Run systemctl; a failure ends the module with what the units themselves say."""
         code, _, error = self.module.run_command(["systemctl", *arguments])
         if code:
-            _, log, _ = self.module.run_command(["journalctl", "--no-pager", "--lines=30", "--output=cat", "--since=-5min"])
+            journal = ["journalctl", "--no-pager", "--lines=30", "--output=cat", "--since=-5min"]
+            _, log, _ = self.module.run_command(journal)
             self.module.fail_json(msg=f"systemctl {' '.join(arguments)}: {error.strip()}", journal=log.splitlines())
 
     def properties(self, units: list[str]) -> dict[str, dict[str, str]]:

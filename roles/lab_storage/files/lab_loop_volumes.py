@@ -17,7 +17,9 @@ from oslo_config import cfg
 
 GIB = 1 << 30
 
-OPTIONS = [cfg.StrOpt("loop_directory", default="/var/lib/cinder/loop", help="Where the files of volumes and snapshots are.")]
+OPTIONS = [
+    cfg.StrOpt("loop_directory", default="/var/lib/cinder/loop", help="Where the files of volumes and snapshots are.")
+]
 cfg.CONF.register_opts(OPTIONS)
 
 
@@ -79,7 +81,9 @@ class LoopDriver(driver.VolumeDriver):
         self, context: Any, volume: Any, image_service: Any, image_id: str, disable_sparse: bool = False
     ) -> None:
         block_size = self.configuration.volume_dd_blocksize
-        image_utils.fetch_to_raw(context, image_service, image_id, str(self._file(volume)), block_size, size=volume.size)
+        image_utils.fetch_to_raw(
+            context, image_service, image_id, str(self._file(volume)), block_size, size=volume.size
+        )
         os.truncate(self._file(volume), volume.size * GIB)
 
     def copy_volume_to_image(self, context: Any, volume: Any, image_service: Any, image_meta: Any) -> None:
@@ -95,7 +99,10 @@ class LoopDriver(driver.VolumeDriver):
         """The device goes with the connection."""
 
     def initialize_connection(self, volume: Any, connector: Any) -> dict[str, Any]:
-        return {"driver_volume_type": "local", "data": {"device_path": self._device("attach", volume), "volume_id": volume.id}}
+        return {
+            "driver_volume_type": "local",
+            "data": {"device_path": self._device("attach", volume), "volume_id": volume.id},
+        }
 
     def terminate_connection(self, volume: Any, connector: Any, **kwargs: Any) -> None:
         self._device("detach", volume)
