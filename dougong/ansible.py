@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -20,11 +19,10 @@ from dougong import environment, paths, runs
 from dougong.errors import DougongError
 from dougong.runs import processes
 from dougong.runs.recorder import Outcome, Recorder, StepRecorder
+from dougong.runs.supervised import supervised
 
-# ansible-runner looks this often (seconds) whether it was cancelled.
+# ansible-runner notices this often (seconds) that Ansible has ended.
 _POLL = 1
-# Seconds that Ansible gets to end its tasks after Ctrl-C, before it is killed.
-_GRACE = 20.0
 
 
 @dataclass(frozen=True)
@@ -107,9 +105,9 @@ def run(
             fact_cache_type="",  # ansible.cfg decides, as it does by hand
             quiet=True,
             event_handler=progress.event,
-            cancel_callback=progress.cancelled.is_set,
         )
-        _supervise(runner.run, recorder, progress.cancelled)
+        # ansible-runner gives Ansible a terminal of its own.
+        supervised(runner.run, recorder, own_terminal=True)
         code = runner.rc
     result = progress.result
     result.duration = round(time.monotonic() - started, 3)
@@ -144,38 +142,11 @@ def _variables(env: str) -> dict[str, str]:
     }
 
 
-def _supervise(work: Callable[[], object], recorder: Recorder, cancelled: threading.Event) -> None:
-    """Run in a thread, so that Ctrl-C reaches this one; then end Ansible gently, and after a while by force."""
-    failure: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=body, name="ansible-runner", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(_POLL)
-    except KeyboardInterrupt:
-        # Ansible has a terminal of its own, so Ctrl-C did not reach it.
-        processes.interrupt(recorder.run.id)
-        thread.join(_GRACE)
-        cancelled.set()
-        thread.join(_GRACE)
-        raise
-    if failure:
-        raise failure[0]
-
-
 class _Progress:
     """Turns ansible-runner's events into steps of the run and into the result."""
 
     def __init__(self, recorder: Recorder, on_event: Callable[[dict[str, Any]], None] | None) -> None:
         self.result = PlaybookResult()
-        self.cancelled = threading.Event()
         # What Ansible said last outside of any task: why it could not start.
         self.last_lines: deque[str] = deque(maxlen=20)
         self._recorder = recorder

@@ -60,21 +60,6 @@ def interrupt(run_id: str) -> int:
     return len(left)
 
 
-def settle(run_id: str, patience: float = 60.0) -> None:
-    """Let the workers, which a terminal's Ctrl-C has reached, too, finish what they are doing; then end them.
-
-    Args:
-        run_id: the run.
-        patience: seconds; a cloud takes that long to answer one call.
-    """
-    deadline = time.monotonic() + patience
-    try:
-        while any(workers(run_id)) and time.monotonic() < deadline:
-            time.sleep(0.2)
-    finally:  # also when Ctrl-C comes once more
-        stop(run_id)
-
-
 def stop(run_id: str, grace: float = 15.0) -> int:
     """End what a run left at work; pulumi saves its state on SIGINT, so that comes first.
 

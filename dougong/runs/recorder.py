@@ -265,9 +265,6 @@ def start(command: str, environment: str, *, phases: tuple[str, ...] = (), alone
             state = "ok"
         except KeyboardInterrupt:
             state = "interrupted"
-            if any(processes.workers(recorder.run.id)):
-                recorder.note("interrupted: what is under way comes to its end (Ctrl-C again ends it at once)")
-                processes.settle(recorder.run.id)
             raise
         except Exception as failure:
             error = str(failure) or type(failure).__name__

@@ -13,6 +13,7 @@ from pulumi import automation
 from dougong import cloud, environment, paths, runs
 from dougong.errors import DougongError
 from dougong.platform import Platform
+from dougong.runs.supervised import supervised
 from dougong.stacks import explain, locks, pending
 from dougong.stacks.events import OnEvent, Translator
 from dougong.stacks.summary import Changes
@@ -37,12 +38,8 @@ class _Stack:
     @property
     def protected(self) -> list[str]:
         """URNs of what may not be deleted."""
-        return [found["urn"] for found in self.state.get("resources") or [] if found.get("protect")]
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """The deployment, as `pulumi stack export` shows it."""
-        return dict(self.automation.export_stack().deployment or {})
+        state = self.automation.export_stack().deployment or {}
+        return [found["urn"] for found in state.get("resources") or [] if found.get("protect")]
 
     def plain(self, command: str, *options: str) -> str:
         """What a person would type for the same."""
@@ -92,10 +89,16 @@ def _explained(what: str, name: str, platform: Platform, translator: Translator 
             what,
             known.complaints,
             known.violations,
-            fallback=str(error),
+            fallback=_words_of(error),
             cloud=platform.cloud.name,
             environment=name,
         ) from error
+
+
+def _words_of(error: automation.errors.CommandError) -> str:
+    """What the command itself has said: the Automation API puts everything it printed into one text."""
+    _, _, said = str(error).partition("stderr: ")
+    return said.strip() or str(error).strip().splitlines()[0]
 
 
 def _run(
@@ -106,7 +109,10 @@ def _run(
     recorder.command(what)
     translator = Translator(on_event)
     with _explained(what, stack.environment, stack.platform, translator):
-        changes = operation(on_output=recorder.output, on_event=translator, color="never", suppress_progress=True)
+        changes = supervised(
+            lambda: operation(on_output=recorder.output, on_event=translator, color="never", suppress_progress=True),
+            recorder,
+        )
     return {getattr(op, "value", op): count for op, count in (changes or {}).items()}
 
 
@@ -161,12 +167,14 @@ def refresh(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
     Raises:
         DougongError: the cloud does not answer.
     """
-    opened = _open(name, stack)
+    return _refresh(_open(name, stack), on_event)
 
+
+def _refresh(stack: _Stack, on_event: OnEvent | None) -> Changes:
     def operation(**callbacks: Any) -> Mapping[Any, int] | None:
-        return opened.automation.refresh(**callbacks).summary.resource_changes
+        return stack.automation.refresh(**callbacks).summary.resource_changes
 
-    return _run(opened, opened.plain("refresh"), on_event, operation)
+    return _run(stack, stack.plain("refresh"), on_event, operation)
 
 
 def destroy(name: str, stack: str, on_event: OnEvent | None = None, *, destroy_data: bool = False) -> Changes:
@@ -224,26 +232,35 @@ def forget(name: str) -> None:
 
 def _recover(stack: _Stack, on_event: OnEvent | None) -> None:
     """Settle what a killed run has begun: see dougong.stacks.pending."""
-    state = stack.state
+    exported = stack.automation.export_stack()
+    state = dict(exported.deployment or {})
     if not state.get("pending_operations"):
         return
-    arguments = ["--clear-pending-creates"]
     connection = cloud.connect(stack.platform)
+    found: dict[str, str] = {}
     for urn, kind, inputs in pending.creates(state):
-        found = pending.find(connection, kind, inputs)
+        identifier = pending.find(connection, kind, inputs)
+        if identifier:
+            found[urn] = identifier
         runs.current().note(
             f"{kind_of(urn)} {name_of(urn)} was being made when the last run was killed: "
-            + (f"it exists ({found}) and is taken over" if found else "it does not exist")
+            + (f"it exists ({identifier}) and is taken over" if identifier else "it does not exist")
         )
-        if found:
-            arguments += ["--import-pending-creates", urn, "--import-pending-creates", found]
-    runs.current().command(stack.plain("refresh", *arguments))
-    _pulumi(stack, "refresh", "--yes", "--skip-preview", *arguments)
+    settled = automation.Deployment(exported.version, pending.settle(state, found))
+    with _explained(stack.plain("stack import"), stack.environment, stack.platform):
+        stack.automation.import_stack(settled)
+    _refresh(stack, on_event)
 
 
 def _pulumi(stack: _Stack, *arguments: str) -> None:
     """A command that the Automation API does not have."""
     workspace = stack.automation.workspace
     command = [*arguments, "--stack", stack.environment, "--non-interactive", "--color", "never"]
+    recorder = runs.current()
     with _explained(shlex.join(["pulumi", *command]), stack.environment, stack.platform):
-        workspace.pulumi_command.run(command, workspace.work_dir, dict(workspace.env_vars), runs.current().output)
+        supervised(
+            lambda: workspace.pulumi_command.run(
+                command, workspace.work_dir, dict(workspace.env_vars), recorder.output
+            ),
+            recorder,
+        )
