@@ -24,7 +24,7 @@ _REMEDIES: list[tuple[str, str]] = [
         "the network is out of addresses; release unused ones (`openstack --os-cloud {cloud} floating ip list`)",
     ),
     (
-        r"(?is)load ?balancer.*\bERROR\b|\bERROR\b.*load ?balancer|provisioning_status.*ERROR",
+        r"^(LoadBalancer|Listener|Pool|Members|Monitor) (?s:.*)'ERROR'",
         "Octavia could not build it; `openstack --os-cloud {cloud} loadbalancer status show NAME` says which part. "
         "An amphora is repaired by `openstack loadbalancer failover NAME`, otherwise delete it with "
         "`openstack loadbalancer delete --cascade NAME` and start the same command again",
@@ -46,8 +46,16 @@ _REMEDIES: list[tuple[str, str]] = [
         "a name in platform.yml stands for nothing in this cloud; check cloud.image and cloud.external_network",
     ),
     (
-        r"(?i)volume.*\berror\b|\berror\b.*volume",
+        r"^Volume (?s:.*)'error'",
         "Cinder could not make it: see `openstack --os-cloud {cloud} volume show NAME` and the operator's log",
+    ),
+    (
+        r"^Instance (?s:.*)'ERROR'",
+        "Nova could not start it: see `openstack --os-cloud {cloud} server show NAME` (fault) and the operator's log",
+    ),
+    (
+        r"vm_state building|task_state|still in use",
+        "the cloud is still at work on it; start the same command again in a minute",
     ),
     (
         r"(?i)\b40[13]\b|Unauthorized|Forbidden|Authentication failed",
@@ -139,5 +147,7 @@ def _essence(text: str) -> str:
     """An error without the layers around it: of a Python traceback the last line, of nested Go errors all on one."""
     if "Traceback (most recent call last)" in text:
         text = text.rstrip().splitlines()[-1].partition(": ")[2] or text.rstrip().splitlines()[-1]
+    text = re.sub(r"^sdk-v2/\S+ sdk\.helper_schema: ", "", text)  # where the provider has logged it
+    text = re.sub(r": provider=openstack@\S+$", "", text.strip())
     text = re.sub(r"\d+ errors? occurred:\s*\*?\s*", "", text)
     return " ".join(text.split())

@@ -241,6 +241,7 @@ def _recover(stack: _Stack, on_event: OnEvent | None) -> None:
     for urn, kind, inputs in pending.creates(state):
         identifier = pending.find(connection, kind, inputs)
         if identifier:
+            pending.wait(connection, kind, identifier)
             found[urn] = identifier
         runs.current().note(
             f"{kind_of(urn)} {name_of(urn)} was being made when the last run was killed: "

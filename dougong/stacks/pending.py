@@ -5,12 +5,18 @@ note; whether the resource exists, only the cloud knows. It is looked up by what
 the state or forgotten; otherwise the next run would make it a second time.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from openstack.connection import Connection
+from openstack.exceptions import ResourceFailure, ResourceTimeout
+
+from dougong.errors import DougongError
 
 Inputs = dict[str, Any]
+
+# Seconds; the timeout of the components themselves.
+_PATIENCE = 1800
 
 
 def creates(deployment: dict[str, Any]) -> list[tuple[str, str, Inputs]]:
@@ -24,6 +30,37 @@ def creates(deployment: dict[str, Any]) -> list[tuple[str, str, Inputs]]:
         for operation in deployment.get("pending_operations") or []
         if operation["type"] == "creating"
     ]
+
+
+def settle(deployment: dict[str, Any], found: Mapping[str, str]) -> dict[str, Any]:
+    """A state without pending operations.
+
+    Args:
+        deployment: the state of a stack, as `pulumi stack export` gives it.
+        found: identifiers of what was being created and exists, by URN. These become resources, which a refresh
+            has yet to complete; the rest is forgotten. What was being updated or deleted is among the resources anyhow.
+
+    Returns:
+        The new state; the given one stays as it is.
+    """
+    operations = deployment.get("pending_operations") or []
+    taken_over = [
+        _as_made(operation["resource"], found[operation["resource"]["urn"]])
+        for operation in operations
+        if operation["type"] == "creating" and operation["resource"]["urn"] in found
+    ]
+    # At the end, after all that they depend on; nothing depends on them yet.
+    return {**deployment, "resources": [*deployment["resources"], *taken_over], "pending_operations": []}
+
+
+def _as_made(resource: dict[str, Any], identifier: str) -> dict[str, Any]:
+    """A resource as it is just after its creation.
+
+    What was asked for stands for what came of it: the provider compares both when it reads the resource, and Nova does
+    not say by which port a server was asked for.
+    """
+    asked = {key: value for key, value in resource.get("inputs", {}).items() if key != "__defaults"}
+    return {**resource, "id": identifier, "outputs": {**asked, "id": identifier}}
 
 
 def find(connection: Connection, kind: str, inputs: Inputs) -> str | None:
@@ -44,6 +81,33 @@ def find(connection: Connection, kind: str, inputs: Inputs) -> str | None:
     else:
         return None
     return found[0] if len(found) == 1 else None
+
+
+def wait(connection: Connection, kind: str, identifier: str) -> None:
+    """Wait until the cloud has finished what the killed run had asked for.
+
+    Args:
+        connection: to the project.
+        kind: token of the resource.
+        identifier: see find.
+
+    Raises:
+        DougongError: it ended in an error, or not within half an hour.
+    """
+    try:
+        match kind:
+            case "openstack:compute/instance:Instance":
+                connection.compute.wait_for_server(connection.compute.get_server(identifier), wait=_PATIENCE)
+            case "openstack:blockstorage/volume:Volume":
+                volume = connection.block_storage.get_volume(identifier)
+                connection.block_storage.wait_for_status(volume, "available", ["error"], 1, _PATIENCE)
+            case "openstack:loadbalancer/loadBalancer:LoadBalancer":
+                connection.load_balancer.wait_for_load_balancer(identifier, wait=_PATIENCE)
+    except (ResourceFailure, ResourceTimeout) as error:
+        raise DougongError(
+            f"what the last run was making when it was killed has come to nothing: {error}",
+            f"delete {identifier} by the openstack command and start the same command again",
+        ) from error
 
 
 _BY_NAME: dict[str, Callable[[Connection], Iterable[Any]]] = {

@@ -101,7 +101,10 @@ class TestExplain:
             ("Quota exceeded for instances: Requested 1, but already used 10 of 10 instances", "quota show"),
             ("VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded for quota 'volumes'.", "quota show"),
             ("Load Balancer abc is immutable and cannot be updated. 409 PENDING_UPDATE", "still busy"),
-            ("error waiting for loadbalancer abc: provisioning_status is ERROR", "loadbalancer status show"),
+            ("LoadBalancer x: Error waiting for loadbalancer: unexpected state 'ERROR'", "loadbalancer status show"),
+            ("Volume x: Error waiting for it: unexpected state 'error', wanted target 'available'", "volume show"),
+            ("Instance x: Error waiting for instance: unexpected state 'ERROR'", "server show"),
+            ("Cannot 'attach_volume' instance x while it is in vm_state building", "still at work"),
             ("Expected HTTP response code [201], but got 409 instead: key pair 'lab' already exists", "pulumi import"),
             ("Your query returned no results. Please change your search criteria", "external_network"),
             ("dial tcp 10.77.0.2:5000: connect: connection refused", "dougong lab status"),
@@ -116,7 +119,11 @@ class TestExplain:
         return explain.failure("pulumi up", complaints, violations, "the raw output", cloud="lab", environment="lab")
 
     def test_what_and_where(self) -> None:
-        error = self.failure({INSTANCE: ["1 error occurred:\n\t* No valid host was found."], "": ["update failed"]})
+        said_twice = [
+            "1 error occurred:\n\t* No valid host was found.",
+            "sdk-v2/provider2.go:571: sdk.helper_schema: No valid host was found.: provider=openstack@5.5.3",
+        ]
+        error = self.failure({INSTANCE: said_twice, "": ["update failed"]})
         assert error.message == "pulumi up failed\n  Instance lab-worker-0: No valid host was found."
 
     def test_of_a_traceback_the_last_line(self) -> None:
@@ -192,6 +199,18 @@ class TestPending:
         }
         assert pending.creates(state) == [(INSTANCE, "openstack:compute/instance:Instance", {"name": "lab-worker-0"})]
         assert pending.creates({}) == []
+
+    def test_settled_state_has_what_exists_and_forgets_the_rest(self) -> None:
+        def being_made(name: str) -> dict[str, Any]:
+            return {"resource": {"urn": name, "type": "t", "inputs": {"a": 1, "__defaults": []}}, "type": "creating"}
+
+        state = {"resources": [{"urn": "there"}], "pending_operations": [being_made("made"), being_made("not made")]}
+        settled = pending.settle(state, {"made": "id"})
+        assert settled["pending_operations"] == []
+        assert [resource["urn"] for resource in settled["resources"]] == ["there", "made"]
+        assert settled["resources"][1]["id"] == "id"
+        assert settled["resources"][1]["outputs"] == {"a": 1, "id": "id"}
+        assert len(state["pending_operations"]) == 2
 
     @staticmethod
     def cloud(**listings: Any) -> Any:
