@@ -105,6 +105,8 @@ def run(
             fact_cache_type="",  # ansible.cfg decides, as it does by hand
             quiet=True,
             event_handler=progress.event,
+            # Without one ansible-runner takes SIGINT for itself and kills Ansible with its tasks unfinished.
+            cancel_callback=lambda: False,
         )
         # ansible-runner gives Ansible a terminal of its own.
         supervised(runner.run, recorder, own_terminal=True)
