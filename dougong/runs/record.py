@@ -100,7 +100,7 @@ class Run(BaseModel):
     def save(self) -> None:
         """Write the record; a reader, and a kill at any moment, finds either the old or the new one, whole."""
         folder = paths.runs(self.environment)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{self.id}-")
         with os.fdopen(descriptor, "w") as file:
             file.write(self.model_dump_json(indent=2))

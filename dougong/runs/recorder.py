@@ -162,8 +162,8 @@ class Recorder:
         """Raw output of a tool: always kept in the log, shown with --verbose."""
         if self._keep:
             if self._log is None:
-                self.log_path.parent.mkdir(parents=True, exist_ok=True)
-                self._log = self.log_path.open("a")
+                # Tools may say what only their owner should read.
+                self._log = os.fdopen(os.open(self.log_path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "a")
             self._log.write(text + "\n")
             self._log.flush()
         self.display.output(text)
