@@ -17,7 +17,7 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
         destroy_data: protected data volumes go, too; those of the embedded OpenStack are not protected.
 
     Returns:
-        Whether the project is empty.
+        Whether nothing is left.
 
     Raises:
         DougongError: something refused to go.
@@ -32,8 +32,9 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
             with run.phase("lab"):
                 run.command("dougong lab down")
                 lab.down()
-                # The state describes what was in that cloud; with the cloud it is gone.
+                # The state describes what was in that cloud; with the cloud it is gone, and whatever else was there.
                 stacks.forget(name)
+                left = []
     _closing(name, left, duration(run.run.seconds))
     return not left
 

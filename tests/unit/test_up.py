@@ -190,6 +190,11 @@ def test_down_tells_what_is_left(world: World, capsys: pytest.CaptureFixture[str
     assert "left in the project: volume forgotten (1234)" in capsys.readouterr().out
 
 
+def test_what_was_left_goes_with_the_lab(world: World) -> None:
+    world.left = [("volume", "forgotten", "1234")]
+    assert down.down("lab") is True
+
+
 def test_down_without_a_running_lab_removes_what_is_left_of_it(world: World) -> None:
     world.lab_runs = False
     assert down.down("lab") is True
