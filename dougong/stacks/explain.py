@@ -58,6 +58,11 @@ _REMEDIES: list[tuple[str, str]] = [
         "the cloud is still at work on it; start the same command again in a minute",
     ),
     (
+        r"clouds\.ya?ml",
+        "clouds.yaml has no entry {cloud!r}: `dougong lab up` writes the embedded cloud's; for another one ask its "
+        "operator, or download it from the dashboard into ~/.config/openstack/clouds.yaml",
+    ),
+    (
         r"(?i)\b40[13]\b|Unauthorized|Forbidden|Authentication failed",
         "the credentials of {cloud!r} in clouds.yaml are refused here; try `openstack --os-cloud {cloud} token issue`",
     ),

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import pulumi
 import pytest
-from cloud_mocks import Cloud, declare
 
 from dougong.components.data_volumes import DataVolume, DataVolumes, DataVolumesArgs
 from dougong.components.key_pair import KeyPair, KeyPairArgs
@@ -12,6 +11,7 @@ from dougong.components.load_balancer import Listener, LoadBalancer, LoadBalance
 from dougong.components.network import Network, NetworkArgs
 from dougong.components.node_pool import AntiAffinity, NodePool, NodePoolArgs
 from dougong.components.security_groups import SecurityGroups, SecurityGroupsArgs
+from tests.cloud_mocks import Cloud, declare
 
 VOLUMES = [
     DataVolume(name="etcd", size=2, type="fast", mount="/var/lib/etcd", filesystem="ext4"),

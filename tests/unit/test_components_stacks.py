@@ -6,10 +6,10 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from cloud_mocks import IMAGE, Cloud, declare, run_stack
 
 from dougong import paths
 from dougong.components import program
+from tests.cloud_mocks import IMAGE, Cloud, declare, run_stack
 
 STACKS = paths.ROOT / "stacks"
 LAB = paths.ROOT / "inventories" / "lab" / "platform.yml"

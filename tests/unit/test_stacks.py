@@ -107,6 +107,7 @@ class TestExplain:
             ("Cannot 'attach_volume' instance x while it is in vm_state building", "still at work"),
             ("Expected HTTP response code [201], but got 409 instead: key pair 'lab' already exists", "pulumi import"),
             ("Your query returned no results. Please change your search criteria", "external_network"),
+            ("unable to load clouds.yaml: no clouds.yml file found: file does not exist", "dougong lab up"),
             ("dial tcp 10.77.0.2:5000: connect: connection refused", "dougong lab status"),
             ("the stack is currently locked by 1 lock(s)", "wait for the other run"),
             ("something that nobody has seen before", "--verbose"),

@@ -79,9 +79,10 @@ class _Monitor(MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # Pulumi does not type it
-        for declared in self._cloud.resources:
+        for declared in reversed(self._cloud.resources):  # it is one of the last: others may have come meanwhile
             if (declared.type, declared.name) == (request.type, request.name):
                 declared.request = request
+                break
         return answer
 
 
