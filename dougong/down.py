@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dougong import cloud, environment, lab, runs, stacks
 from dougong.console import MARKS, duration, out
+from dougong.errors import DougongError
 from dougong.platform import Platform
 from dougong.runs import Recorder
 
@@ -25,10 +26,12 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
     platform = environment.platform(name)
     left: list[tuple[str, str, str]] = []
     with runs.start("down", name, phases=("cluster", "network", "project", "lab")) as run:
-        reachable = not platform.cloud.embedded or lab.running()
-        if reachable:
+        lab_goes = platform.cloud.embedded and not keep_lab
+        if lab_goes and not _answers(platform):
+            run.note("the embedded OpenStack does not answer; what is in it goes with it")
+        else:
             left = _remove(run, name, platform, destroy_data)
-        if platform.cloud.embedded and not keep_lab:
+        if lab_goes:
             with run.phase("lab"):
                 run.command("dougong lab down")
                 lab.down()
@@ -37,6 +40,17 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
                 left = []
     _closing(name, left, duration(run.run.seconds))
     return not left
+
+
+def _answers(platform: Platform) -> bool:
+    """Whether there is a cloud to remove things from: a lab may be gone, or half built by a run that was killed."""
+    if not lab.running():
+        return False
+    try:
+        cloud.connect(platform)
+    except DougongError:
+        return False
+    return True
 
 
 def _remove(run: Recorder, name: str, platform: Platform, destroy_data: bool) -> list[tuple[str, str, str]]:

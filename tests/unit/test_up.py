@@ -170,6 +170,7 @@ def test_a_change_in_the_cloud_alone_is_a_change(world: World) -> None:
 def test_down_removes_in_the_opposite_order_and_looks_what_is_left(world: World) -> None:
     assert down.down("lab") is True
     assert world.calls == [
+        "cloud.connect",
         "stacks.destroy cluster",
         "stacks.destroy network",
         "cloud.remaining",
@@ -188,6 +189,15 @@ def test_down_tells_what_is_left(world: World, capsys: pytest.CaptureFixture[str
     world.left = [("volume", "forgotten", "1234")]
     assert down.down("lab", keep_lab=True) is False
     assert "left in the project: volume forgotten (1234)" in capsys.readouterr().out
+
+
+def test_down_removes_a_lab_that_is_half_built(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(platform: object) -> None:
+        raise DougongError("no such entry in clouds.yaml")
+
+    monkeypatch.setattr(cloud, "connect", refuse)
+    assert down.down("lab") is True
+    assert world.calls == ["lab.down", "stacks.forget"]
 
 
 def test_what_was_left_goes_with_the_lab(world: World) -> None:
