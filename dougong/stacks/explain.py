@@ -92,6 +92,7 @@ _REMEDIES: list[tuple[str, str]] = [
         r"no resource plugin|no language plugin|executable file not found",
         "`dougong artifacts fetch --tools` brings Pulumi and its plugins",
     ),
+    (r"unknown stack.*dougong-network", "the network comes first: `dougong up`, or `pulumi up` in stacks/network"),
     (r"does not exist yet: run `pulumi", ""),
 ]
 

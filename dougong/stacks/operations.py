@@ -63,18 +63,16 @@ def _open(name: str, stack: str) -> _Stack:
     if not executable:
         raise DougongError("pulumi is not there yet", "dougong artifacts fetch --tools")
     locks.remove_stale(name, f"dougong-{stack}")
-    # What the stacks read of each other must exist, even if it is empty, before either can be planned.
-    for each in (*ORDER[: ORDER.index(stack)], stack):
-        with _explained(f"pulumi -C stacks/{each} stack select --create {name}", name, platform):
-            selected = automation.create_or_select_stack(
-                stack_name=name,
-                work_dir=str(folder.parent / each),
-                opts=automation.LocalWorkspaceOptions(
-                    env_vars=variables,
-                    secrets_provider=platform.state.secrets_provider,
-                    pulumi_command=automation.PulumiCommand(root=str(Path(executable).parents[1])),
-                ),
-            )
+    with _explained(f"pulumi -C stacks/{stack} stack select --create {name}", name, platform):
+        selected = automation.create_or_select_stack(
+            stack_name=name,
+            work_dir=str(folder),
+            opts=automation.LocalWorkspaceOptions(
+                env_vars=variables,
+                secrets_provider=platform.state.secrets_provider,
+                pulumi_command=automation.PulumiCommand(root=str(Path(executable).parents[1])),
+            ),
+        )
     return _Stack(name, stack, platform, selected)
 
 
@@ -117,7 +115,7 @@ def _run(
 
 
 def preview(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
-    """What `up` would do; touches nothing.
+    """What `up` would do, compared with what the cloud has at this moment; touches nothing.
 
     Args:
         name: the environment.
@@ -127,17 +125,20 @@ def preview(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
     Raises:
         DougongError: the program, the cloud or the policy pack says no.
     """
+    for earlier in ORDER[: ORDER.index(stack)]:
+        _open(name, earlier)  # what stacks read of each other must exist, even if it is empty
     opened = _open(name, stack)
 
     def operation(**callbacks: Any) -> Mapping[Any, int]:
         callbacks.pop("suppress_progress")
-        return opened.automation.preview(policy_packs=[POLICY_PACK], **callbacks).change_summary
+        return opened.automation.preview(refresh=True, policy_packs=[POLICY_PACK], **callbacks).change_summary
 
-    return _run(opened, opened.plain("preview", "--policy-pack", POLICY_PACK), on_event, operation)
+    return _run(opened, opened.plain("preview", "--refresh", "--policy-pack", POLICY_PACK), on_event, operation)
 
 
 def up(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
-    """Make the cloud what platform.yml says. What a killed run has left half done is taken up first.
+    """Make the cloud what platform.yml says, whoever has changed it since; without a refresh Pulumi would compare with
+    its own memory only. What a killed run has left half done is taken up first.
 
     Args:
         name: the environment.
@@ -151,9 +152,9 @@ def up(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
     _recover(opened, on_event)
 
     def operation(**callbacks: Any) -> Mapping[Any, int] | None:
-        return opened.automation.up(policy_packs=[POLICY_PACK], **callbacks).summary.resource_changes
+        return opened.automation.up(refresh=True, policy_packs=[POLICY_PACK], **callbacks).summary.resource_changes
 
-    return _run(opened, opened.plain("up", "--policy-pack", POLICY_PACK), on_event, operation)
+    return _run(opened, opened.plain("up", "--refresh", "--policy-pack", POLICY_PACK), on_event, operation)
 
 
 def refresh(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:

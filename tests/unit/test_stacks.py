@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -172,6 +173,8 @@ class TestLocks:
         pulumi.chmod(0o755)
         with subprocess.Popen([pulumi, "60"]) as working:
             try:
+                while Path(f"/proc/{working.pid}/comm").read_text().strip() != "pulumi":
+                    time.sleep(0.01)  # the kernel names a process a moment after Popen has returned
                 self.take(lock, working.pid)
                 with pytest.raises(DougongError, match=f"locked by process {working.pid}"):
                     locks.remove_stale("test", "dougong-cluster")
