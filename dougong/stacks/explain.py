@@ -47,11 +47,13 @@ _REMEDIES: list[tuple[str, str]] = [
     ),
     (
         r"^Volume (?s:.*)'error'",
-        "Cinder could not make it: see `openstack --os-cloud {cloud} volume show NAME` and the operator's log",
+        "Cinder could not make it: `openstack --os-cloud {cloud} volume show NAME` and the operator's log say why; then "
+        "delete it and start the same command again, which makes a new one",
     ),
     (
         r"^Instance (?s:.*)'ERROR'",
-        "Nova could not start it: see `openstack --os-cloud {cloud} server show NAME` (fault) and the operator's log",
+        "Nova could not start it: `openstack --os-cloud {cloud} server show NAME` (fault) says why; then delete it and "
+        "start the same command again, which makes a new one",
     ),
     (
         r"vm_state building|task_state|still in use",
