@@ -47,8 +47,8 @@ _REMEDIES: list[tuple[str, str]] = [
     ),
     (
         r"^Volume (?s:.*)'error'",
-        "Cinder could not make it: `openstack --os-cloud {cloud} volume show NAME` and the operator's log say why; then "
-        "delete it and start the same command again, which makes a new one",
+        "Cinder could not make it: `openstack --os-cloud {cloud} volume show NAME` and the operator's log say why; "
+        "then delete it and start the same command again, which makes a new one",
     ),
     (
         r"^Instance (?s:.*)'ERROR'",

@@ -196,7 +196,7 @@ def destroy(name: str, stack: str, on_event: OnEvent | None = None, *, destroy_d
         if not destroy_data:
             raise DougongError(
                 f"stacks/{stack} of {name!r} holds protected data: {', '.join(map(name_of, protected))}",
-                f"if that may go, too: {opened.plain('state unprotect --all')}",
+                f"if it may go, too: dougong down --destroy-data, or {opened.plain('state unprotect --all')}",
             )
         runs.current().command(opened.plain("state unprotect --all"))
         _pulumi(opened, "state", "unprotect", "--all", "--yes")
