@@ -17,10 +17,8 @@ def test_sandbox_image_is_pinned_and_systemd_manages_cgroups(host: Host) -> None
     assert "SystemdCgroup = true" in effective
 
 
-def test_container_runs(host: Host) -> None:
-    """A process in namespaces of its own, from a root file system: runc, shim and daemon work together."""
-    host.run_expect([0], "mkdir -p /tmp/rootfs/bin && cp /bin/busybox /tmp/rootfs/bin/")
-    run = host.run("ctr run --rm --rootfs /tmp/rootfs probe /bin/busybox hostname")
+def test_container_runs_from_an_imported_image(host: Host) -> None:
+    run = host.run("ctr --namespace=k8s.io run --rm dougong.local/test-tools:1.0.0 probe busybox hostname")
     assert run.rc == 0, run.stderr
 
 
