@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.panel import Panel
-from rich.table import Table
 
 from dougong import ansible, application, artifacts, cloud, environment, lab, paths, preflight, progress, runs, stacks
 from dougong.artifacts import catalogue, tools
@@ -73,17 +72,17 @@ def _artifacts(run: Recorder, platform: Platform) -> None:
 def _closing(run: Run, name: str, platform: Platform, url: str | None) -> None:
     """What a person needs now: where it is, how long it took, what to do next."""
     option = "" if name == "lab" else f" -e {name}"
-    table = Table.grid(padding=(0, 2))
-    if url:
-        table.add_row("application", f"[bold]{url}[/]")
-    table.add_row("kubeconfig", str(paths.kubeconfig(name)))
-    table.add_row("this run", f"{duration(run.seconds)}, {_changed(run.changes)} · dougong runs show {run.id}{option}")
-    table.add_row("next", f'eval "$(dougong env {name})"; kubectl get nodes')
-    table.add_row("", " · ".join(f"dougong {word}{option}" for word in ("status", "plan", "inventory", "down")))
-    title = f"[bold green]{platform.name} is up[/]"
+    rows = [
+        *([("application", f"[bold]{url}[/]")] if url else []),
+        ("kubeconfig", str(paths.kubeconfig(name))),
+        ("this run", f"{duration(run.seconds)}, {_changed(run.changes)} · dougong runs show {run.id}{option}"),
+        ("next", f'eval "$(dougong env {name})"; kubectl get nodes'),
+        ("", " · ".join(f"dougong {word}{option}" for word in ("status", "plan", "inventory", "down"))),
+    ]
+    text = "\n".join(f"{title:<11}  {value}" for title, value in rows)
+    heading = f"[bold green]{platform.name} is up[/]"
     out().print()
     if interactive():
-        out().print(Panel(table, title=title, title_align="left", expand=False, border_style="green"))
+        out().print(Panel(text, title=heading, title_align="left", expand=False, border_style="green"))
     else:
-        out().print(title)
-        out().print(table)
+        out().print(f"{heading}\n{text}")
