@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTEST := pytest --durations=15
 
-.PHONY: help setup doctor up status down test lint unit molecule integration bench lock clean
+.PHONY: help setup doctor artifacts up status down test lint unit molecule integration bench lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,16 +31,19 @@ status: setup ## whether it is healthy
 down: setup ## remove all of it
 	@dougong down --yes
 
-test: setup ## everything: lint, unit, molecule, integration on the lab
+artifacts: setup ## fetch or build every third-party file that the environment needs, and the tools of this machine
+	@dougong artifacts fetch --tools --platform inventories/$(ENVIRONMENT)/platform.yml
+
+test: artifacts ## everything: lint, unit, molecule, integration on the lab
 	$(PYTEST)
 
 lint: setup ## ruff, mypy, ansible-lint, yamllint
 	$(PYTEST) tests/lint
 
-unit: setup ## the Python parts
+unit: artifacts ## the Python parts
 	$(PYTEST) --numprocesses auto tests/unit
 
-molecule: setup ## every role in systemd containers
+molecule: artifacts ## every role in systemd containers
 	$(PYTEST) tests/molecule
 
 integration: setup ## up, use, up again, kill, down: on the lab
