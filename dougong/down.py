@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dougong import cloud, environment, lab, runs, stacks
+from dougong import cloud, contacts, environment, lab, runs, stacks
 from dougong.console import MARKS, duration, out
 from dougong.errors import DougongError
 from dougong.platform import Platform
@@ -31,6 +31,7 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
             run.note("the embedded OpenStack does not answer; what is in it goes with it")
         else:
             left = _remove(run, name, platform, destroy_data)
+        contacts.forget_all(name)
         if lab_goes:
             with run.phase("lab"):
                 run.command("dougong lab down")

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from rich.panel import Panel
 
-from dougong import ansible, application, artifacts, cloud, environment, lab, paths, preflight, progress, runs, stacks
+from dougong import (
+    ansible,
+    application,
+    artifacts,
+    cloud,
+    contacts,
+    environment,
+    lab,
+    paths,
+    preflight,
+    progress,
+    runs,
+    stacks,
+)
 from dougong.artifacts import catalogue, tools
 from dougong.console import duration, interactive, out
 from dougong.platform import Platform
@@ -44,11 +57,14 @@ def up(name: str) -> Run:
         for stack in stacks.ORDER:
             with run.phase(stack):
                 run.summary(stacks.summary(stacks.up(name, stack, on_event=stacks.reporter(run))))
+        outputs = stacks.outputs(name, "cluster")
         with run.phase("hosts"):
+            for address in contacts.forget_replaced(name, outputs["hosts"]):
+                run.note(f"{address} is another server than last time: its host key is learnt anew")
             result = ansible.run(name, "playbooks/site.yml")
             run.summary(f"{result.tasks} tasks on {len(result.stats)} hosts, {_changed(len(result.changed))}")
         with run.phase("application"):
-            url = application.url(platform, stacks.outputs(name, "cluster"))
+            url = application.url(platform, outputs)
             if url:
                 run.summary(application.wait(url))
             else:

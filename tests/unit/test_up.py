@@ -8,7 +8,21 @@ from typing import Any
 
 import pytest
 
-from dougong import ansible, application, artifacts, cloud, down, environment, inventory, lab, plan, preflight, runs, up
+from dougong import (
+    ansible,
+    application,
+    artifacts,
+    cloud,
+    contacts,
+    down,
+    environment,
+    inventory,
+    lab,
+    plan,
+    preflight,
+    runs,
+    up,
+)
 from dougong import stacks as pulumi
 from dougong.artifacts import tools
 from dougong.errors import DougongError
@@ -24,6 +38,7 @@ OUTPUTS = {
             "public_address": None,
             "zone": "nova",
             "volumes": [],
+            "server_id": "1",
         }
     ],
     "apps": {"address": "10.1.0.9", "public_address": None, "listeners": [{"name": "http", "port": 80}]},
@@ -71,6 +86,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         (pulumi, "destroy", lambda: {"delete": 3}),
         (pulumi, "forget", None),
         (application, "wait", "answers"),
+        (contacts, "forget_replaced", list),
+        (contacts, "forget_all", None),
     ):
         title = f"{module.__name__.removeprefix('dougong.')}.{name}"
         monkeypatch.setattr(module, name, world.call(title, result))
@@ -93,6 +110,7 @@ def test_up_goes_from_the_artifacts_to_the_answer(world: World, capsys: pytest.C
         "preflight.preflight",
         "stacks.up network",
         "stacks.up cluster",
+        "contacts.forget_replaced",
         "ansible.run playbooks/site.yml",
         "application.wait",
     ]
@@ -174,6 +192,7 @@ def test_down_removes_in_the_opposite_order_and_looks_what_is_left(world: World)
         "stacks.destroy cluster",
         "stacks.destroy network",
         "cloud.remaining",
+        "contacts.forget_all",
         "lab.down",
         "stacks.forget",
     ]
@@ -197,7 +216,7 @@ def test_down_removes_a_lab_that_is_half_built(world: World, monkeypatch: pytest
 
     monkeypatch.setattr(cloud, "connect", refuse)
     assert down.down("lab") is True
-    assert world.calls == ["lab.down", "stacks.forget"]
+    assert world.calls == ["contacts.forget_all", "lab.down", "stacks.forget"]
 
 
 def test_what_was_left_goes_with_the_lab(world: World) -> None:
@@ -208,4 +227,4 @@ def test_what_was_left_goes_with_the_lab(world: World) -> None:
 def test_down_without_a_running_lab_removes_what_is_left_of_it(world: World) -> None:
     world.lab_runs = False
     assert down.down("lab") is True
-    assert world.calls == ["lab.down", "stacks.forget"]
+    assert world.calls == ["contacts.forget_all", "lab.down", "stacks.forget"]
