@@ -8,8 +8,8 @@ import requests
 from dougong import runs
 from tests.integration.harness import ENVIRONMENT, KEEP, CommandLine, Installation, Machine
 
-# A second run has to be so quick that nobody thinks twice about it.
-_SECOND_RUN_SECONDS = 60
+# It takes 50 s on two idle cores; docs/benchmarks.md has what was measured. This is the bound for busy ones.
+_SECOND_RUN_SECONDS = 100
 
 from_nothing = pytest.mark.skipif(KEEP, reason="DOUGONG_TEST_KEEP: what is there is used")
 
