@@ -13,7 +13,7 @@ COMMANDS = {
     "format": ["ruff", "format", "--check"],
     "mypy": ["mypy"],
     "yamllint": ["yamllint", "--strict", "."],
-    "ansible-lint": ["ansible-lint", "--quiet"],
+    "ansible-lint": ["ansible-lint", "-q"],
 }
 
 
