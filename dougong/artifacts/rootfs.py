@@ -7,11 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from dougong import debian
 from dougong.artifacts.catalogue import DebianBuild
 from dougong.errors import DougongError
 
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
-DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
 # Documentation and translations have no reader inside a container; licences (copyright files) stay.
 _EXCLUDED = (
     "/usr/share/man/*",
@@ -20,22 +19,6 @@ _EXCLUDED = (
     "/usr/share/info/*",
     "/usr/share/lintian/*",
 )
-
-
-def sources(suite: str) -> list[str]:
-    """apt source lines for a Debian suite, from the mirrors in this machine's own apt configuration.
-
-    On another distribution, Debian's public mirrors.
-    """
-    found: dict[str, str] = {}
-    if shutil.which("apt-get"):
-        command = ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)"]
-        listed = subprocess.run(command, text=True, capture_output=True, check=True).stdout
-        found = dict(line.split("|", 1) for line in listed.splitlines())
-    return [
-        f"deb {found.get('Debian', DEFAULT_MIRROR)} {suite} main",
-        f"deb {found.get('Debian-Security', DEFAULT_SECURITY_MIRROR)} {suite}-security main",
-    ]
 
 
 def build(recipe: DebianBuild, architecture: str, output: Path) -> None:
@@ -47,10 +30,11 @@ def build(recipe: DebianBuild, architecture: str, output: Path) -> None:
         output: the tar file.
 
     Raises:
-        DougongError: mmdebstrap is missing or failed.
+        DougongError: mmdebstrap is missing or failed, or the machine has no Debian mirror.
     """
     if not shutil.which("mmdebstrap"):
         raise DougongError("mmdebstrap is not installed", "apt-get install mmdebstrap")
+    mirror = debian.mirror(recipe.suite)
     excluded = [f"--dpkgopt=path-exclude={path}" for path in _EXCLUDED]
     done = subprocess.run(
         [
@@ -64,12 +48,13 @@ def build(recipe: DebianBuild, architecture: str, output: Path) -> None:
             "--dpkgopt=path-exclude=/usr/share/doc/*",
             "--dpkgopt=path-include=/usr/share/doc/*/copyright",
             *excluded,
+            *(f"--aptopt={option}" for option in mirror.options),
             f"--include={','.join(recipe.packages)}",
             recipe.suite,
             # Containers install nothing, and need not know our mirror.
             '--customize-hook=rm -rf "$1"/etc/apt/sources.list*',
             str(output),
-            *sources(recipe.suite),
+            *mirror.sources,
         ],
         env={**os.environ, "SOURCE_DATE_EPOCH": "0", "TMPDIR": str(output.parent)},
         text=True,

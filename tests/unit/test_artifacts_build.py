@@ -292,27 +292,6 @@ def test_image_that_no_registry_gives_is_unavailable(tmp_path: Path, monkeypatch
 # Root filesystems
 
 
-def test_root_filesystem_comes_from_the_machines_own_mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    apt = tmp_path / "apt-get"
-    apt.write_text(
-        "#!/bin/sh\nprintf 'Debian-Security|http://mirror.example/security/\\nDebian|http://mirror.example/debian/\\n"
-        "Other|http://other.example/\\n'\n"
-    )
-    apt.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert rootfs.sources("trixie") == [
-        "deb http://mirror.example/debian/ trixie main",
-        "deb http://mirror.example/security/ trixie-security main",
-    ]
-
-
-def test_root_filesystem_on_another_distribution_comes_from_debian(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))  # no apt there
-    assert rootfs.sources("trixie")[0] == f"deb {rootfs.DEFAULT_MIRROR} trixie main"
-
-
 def test_failed_mmdebstrap_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "mmdebstrap"
     program.write_text("#!/bin/sh\necho 'I: working' >&2; echo 'E: no such package' >&2; exit 25\n")
