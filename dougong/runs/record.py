@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from datetime import UTC, datetime
@@ -151,6 +150,5 @@ def prune(environment: str, keep: int = 200) -> None:
     """Forget all but the latest `keep` runs, and what kills left half written."""
     folder = paths.runs(environment)
     for path in [*sorted(folder.glob("[!.]*.json"))[:-keep], *folder.glob(".*")]:
-        # Two commands may prune at the same time.
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+        path.with_suffix(".log").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -233,14 +233,13 @@ def silent() -> Iterator[None]:
 
 
 @contextmanager
-def start(command: str, environment: str, *, phases: tuple[str, ...] = (), alone: bool = True) -> Iterator[Recorder]:
+def start(command: str, environment: str, *, phases: tuple[str, ...] = ()) -> Iterator[Recorder]:
     """A run begins; inside another one it is a part of that.
 
     Args:
         command: what the person asked for: "up".
         environment: the installation.
         phases: the phases to expect, for the display.
-        alone: whether the environment must not be used by another run meanwhile.
 
     Raises:
         DougongError: another run has the environment.
@@ -249,9 +248,8 @@ def start(command: str, environment: str, *, phases: tuple[str, ...] = (), alone
     if _current:
         yield _current
         return
-    with lock.exclusive(environment, command) if alone else nullcontext():
-        if alone:
-            _end_orphans(environment)
+    with lock.exclusive(environment, command):
+        _end_orphans(environment)
         recorder = Recorder(_new_run(command, environment), display())
         prune(environment)
         recorder.save()
@@ -277,4 +275,4 @@ def start(command: str, environment: str, *, phases: tuple[str, ...] = (), alone
 def _end_orphans(environment: str) -> None:
     for run in history(environment, limit=5):
         if run.state == "interrupted" and (count := processes.stop(run.id)):
-            display().note(None, f"ended {count} processes that the killed run {run.id} had left at work")
+            display().note(None, f"the run {run.id} was killed; what it had left at work is ended ({count} processes)")

@@ -134,9 +134,11 @@ def test_old_records_are_forgotten_and_leftovers_removed() -> None:
         template = recorder.run
     for index in range(5):
         template.model_copy(update={"id": f"2020010{index}-000000-1"}).save()
+        (paths.runs("lab") / f"2020010{index}-000000-1.log").touch()
     (paths.runs("lab") / ".half-written").write_text("{")
     prune("lab", keep=2)
-    assert len(list(paths.runs("lab").iterdir())) == 2
+    left = [path.name for path in paths.runs("lab").iterdir()]
+    assert sorted(left) == ["20200104-000000-1.json", "20200104-000000-1.log", f"{template.id}.json"]
 
 
 def test_an_unreadable_record_is_named() -> None:
