@@ -56,6 +56,9 @@ def variables(environment: str, described_by: Platform | None = None) -> dict[st
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(environment)),
         "PULUMI_STACK": environment,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # `dougong artifacts` brings the plugins; otherwise Pulumi goes looking on the internet for that of every
+        # package in the virtual environment, each time.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "ANSIBLE_CONFIG": str(paths.ROOT / "ansible.cfg"),
         "KUBECONFIG": str(paths.kubeconfig(environment)),
         "OS_CLOUD": wanted.cloud.name,

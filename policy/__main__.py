@@ -1,5 +1,6 @@
 """The policy pack: `pulumi up --policy-pack ../../policy`. The rules are in dougong/guards.py."""
 
+import signal
 from collections.abc import Callable
 from functools import cache
 
@@ -59,4 +60,7 @@ def policy(guard: Guard) -> ResourceValidationPolicy | StackValidationPolicy:
     return StackValidationPolicy(guard.name, guard.reason, all_at_once(guard), level)
 
 
+# Pulumi ends the pack by SIGINT. Python would act on it in its main thread, which sleeps and is not woken when the
+# signal reaches another one; Pulumi would then wait 5 s and kill it.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 PolicyPack("dougong", [policy(guard) for guard in GUARDS])
