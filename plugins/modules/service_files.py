@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: one service of the lab, its files and its units, converged in one round trip."""
+"""Ansible module: one service, its files and its units, converged in one round trip."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
-module: lab_service
+module: service_files
 short_description: Files and systemd units of one service
 description:
   - Writes the files, enables the units, starts those that do not run, and restarts those that were started before one
     of their files was written last. The last rule holds for an earlier, interrupted run, too, unlike a handler.
-  - A task per file and unit would cost a round trip of half a second each; the lab has a hundred of them.
+  - A task per file and unit would cost a round trip of half a second each; the lab alone has a hundred of them.
 options:
   files:
     description: Files with I(path) and either I(content) or I(ini) (sections of options), and as needed I(owner),
