@@ -12,7 +12,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -25,6 +24,7 @@ from keystoneauth1.exceptions import ClientException
 from openstack.exceptions import SDKException
 
 from dougong import ansible, console, paths, runs
+from dougong.check import Check
 from dougong.errors import DougongError
 from dougong.runs import lock
 
@@ -44,23 +44,6 @@ class VirtType(StrEnum):
     LXC = "lxc"
     QEMU = "qemu"
     KVM = "kvm"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: what.
-        ok: whether it is as it should be.
-        detail: what was seen.
-        remedy: what to do, if it is not ok.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    remedy: str = ""
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import kubernetes.client
@@ -13,28 +12,12 @@ import kubernetes.config
 import urllib3
 
 from dougong import application, console, environment, hands, inventory, lab, paths, runs, stacks
+from dougong.check import Check
 from dougong.errors import DougongError
 from dougong.platform import Platform
 
 # A host in the lab answers in 0.3 s; one across an ocean in 2 s.
 _SSH_TIMEOUT_SECONDS = 8
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        name: what.
-        ok: whether it is as it should be.
-        detail: what was seen.
-        remedy: what to do, if it is not ok.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    remedy: str = ""
 
 
 def status(name: str) -> bool:
@@ -57,21 +40,21 @@ def status(name: str) -> bool:
     return well
 
 
-def look(name: str) -> Iterator[Finding]:
+def look(name: str) -> Iterator[Check]:
     """The findings one after another, as they are made."""
     platform = environment.platform(name)
-    yield Finding("platform.yml", True, f"valid: {sum(pool.count for pool in platform.pools.values())} hosts wanted")
+    yield Check("platform.yml", True, f"valid: {sum(pool.count for pool in platform.pools.values())} hosts wanted")
     if platform.cloud.embedded:
         checks = lab.status()
         wrong = [check for check in checks if not check.ok]
-        yield from (Finding("lab", False, f"{check.name}: {check.detail}", check.remedy) for check in wrong)
+        yield from (Check("lab", False, f"{check.name}: {check.detail}", check.remedy) for check in wrong)
         if wrong:
             return
-        yield Finding("lab", True, f"{len(checks)} checks passed")
+        yield Check("lab", True, f"{len(checks)} checks passed")
     try:
         outputs = inventory.read_outputs(name, platform)
     except inventory.NoStackError as missing:
-        yield Finding("stacks", False, missing.message, missing.remedy)
+        yield Check("stacks", False, missing.message, missing.remedy)
         return
     for stack in stacks.ORDER:
         yield _stack(name, stack)
@@ -80,20 +63,20 @@ def look(name: str) -> Iterator[Finding]:
     yield from (finding for finding in hosts if not finding.ok)
     reached = sum(finding.ok for finding in hosts)
     wanted = sum(pool.count for pool in platform.pools.values())
-    yield Finding("hosts", reached == wanted, f"{reached} of {wanted} answer by SSH")
+    yield Check("hosts", reached == wanted, f"{reached} of {wanted} answer by SSH")
     yield from _cluster(name, platform)
     if address := application.url(platform, outputs):
         answers, detail = application.ask(address)
-        yield Finding("application", answers, detail, "" if answers else "kubectl -n demo get pods,endpoints -o wide")
+        yield Check("application", answers, detail, "" if answers else "kubectl -n demo get pods,endpoints -o wide")
 
 
-def _stack(name: str, stack: str) -> Finding:
+def _stack(name: str, stack: str) -> Check:
     try:
         changes = stacks.preview(name, stack)
     except DougongError as error:
-        return Finding(f"stack {stack}", False, error.message, error.remedy)
+        return Check(f"stack {stack}", False, error.message, error.remedy)
     differs = stacks.differs(changes)
-    return Finding(
+    return Check(
         f"stack {stack}",
         not differs,
         f"differs from platform.yml: {stacks.summary(changes)}" if differs else stacks.summary(changes),
@@ -111,19 +94,19 @@ def _ask_all(known: inventory.Inventory) -> Iterable[tuple[str, subprocess.Compl
         return list(pool.map(ask, known.hosts))
 
 
-def _host(name: str, host: str, answer: subprocess.CompletedProcess[str]) -> Finding:
+def _host(name: str, host: str, answer: subprocess.CompletedProcess[str]) -> Check:
     if answer.returncode == 255:  # ssh(1): its own failure, not the command's
         reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return Finding(host, False, f"cannot be reached: {reason}", f"openstack console log show {host}")
+        return Check(host, False, f"cannot be reached: {reason}", f"openstack console log show {host}")
     state = answer.stdout.strip()
     if state not in ("running", "starting"):
-        return Finding(host, False, f"systemd says: {state}", f"dougong ssh -e {name} {host} -- systemctl --failed")
-    return Finding(host, True, state)
+        return Check(host, False, f"systemd says: {state}", f"dougong ssh -e {name} {host} -- systemctl --failed")
+    return Check(host, True, state)
 
 
-def _cluster(name: str, platform: Platform) -> Iterator[Finding]:
+def _cluster(name: str, platform: Platform) -> Iterator[Check]:
     if not paths.kubeconfig(name).exists():
-        yield Finding("nodes", False, "there is no kubeconfig yet", "dougong up")
+        yield Check("nodes", False, "there is no kubeconfig yet", "dougong up")
         return
     kubernetes.config.load_kube_config(str(paths.kubeconfig(name)))  # type: ignore[no-untyped-call]  # upstream's
     api = kubernetes.client.CoreV1Api()
@@ -132,16 +115,16 @@ def _cluster(name: str, platform: Platform) -> Iterator[Finding]:
         pods: list[Any] = api.list_pod_for_all_namespaces(_request_timeout=10).items
     except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
         reason = f"the API server does not answer: {getattr(error, 'reason', error)}"
-        yield Finding("nodes", False, reason, "kubectl get --raw '/readyz?verbose'")
+        yield Check("nodes", False, reason, "kubectl get --raw '/readyz?verbose'")
         return
     wanted = sum(pool.count for pool in platform.pools.values() if pool.role in ("control-plane", "worker"))
     bad = [(node.metadata.name, trouble) for node in nodes if (trouble := _node_trouble(node))]
-    yield from (Finding("nodes", False, f"{node}: {why}", f"kubectl describe node {node}") for node, why in bad)
+    yield from (Check("nodes", False, f"{node}: {why}", f"kubectl describe node {node}") for node, why in bad)
     ready = len(nodes) - len(bad)
-    yield Finding("nodes", ready == wanted, f"{ready} of {wanted} are Ready")
+    yield Check("nodes", ready == wanted, f"{ready} of {wanted} are Ready")
     bad = [(f"-n {pod.metadata.namespace} {pod.metadata.name}", why) for pod in pods if (why := _pod_trouble(pod))]
-    yield from (Finding("pods", False, f"{pod}: {why}", f"kubectl describe pod {pod}") for pod, why in bad)
-    yield Finding("pods", not bad, f"{len(pods) - len(bad)} of {len(pods)} are at work")
+    yield from (Check("pods", False, f"{pod}: {why}", f"kubectl describe pod {pod}") for pod, why in bad)
+    yield Check("pods", not bad, f"{len(pods) - len(bad)} of {len(pods)} are at work")
 
 
 def _node_trouble(node: Any) -> str:

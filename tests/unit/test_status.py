@@ -9,6 +9,7 @@ import pytest
 from kubernetes import client
 
 from dougong import environment, inventory, lab, stacks, status
+from dougong.check import Check
 from dougong.errors import DougongError
 
 
@@ -76,7 +77,7 @@ def test_hosts(code: int, out: str, err: str, ok: bool, said: str) -> None:
 
 
 def test_a_lab_that_is_down_hides_what_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab, "status", lambda: [lab.Check("container", False, "does not run", "dougong lab up")])
+    monkeypatch.setattr(lab, "status", lambda: [Check("container", False, "does not run", "dougong lab up")])
     findings = list(status.look("lab"))
     assert [(finding.name, finding.ok) for finding in findings] == [("platform.yml", True), ("lab", False)]
     assert findings[-1].remedy == "dougong lab up"
@@ -86,7 +87,7 @@ def test_before_the_first_up_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys:
     def nothing(name: str, platform: object) -> dict[str, Any]:
         raise inventory.NoStackError("nothing is there", "dougong up")
 
-    monkeypatch.setattr(lab, "status", lambda: [lab.Check("container", True, "runs")])
+    monkeypatch.setattr(lab, "status", lambda: [Check("container", True, "runs")])
     monkeypatch.setattr(inventory, "read_outputs", nothing)
     assert status.status("lab") is False
     assert "nothing is there" in capsys.readouterr().out
@@ -105,7 +106,7 @@ def test_a_preview_that_fails_is_a_finding_and_not_the_end(monkeypatch: pytest.M
         raise DougongError("no quota", "ask for more")
 
     monkeypatch.setattr(stacks, "preview", fail)
-    assert status._stack("lab", "network") == status.Finding("stack network", False, "no quota", "ask for more")
+    assert status._stack("lab", "network") == Check("stack network", False, "no quota", "ask for more")
 
 
 def test_the_environment_has_to_exist() -> None:
