@@ -11,6 +11,7 @@ from dougong import (
     cloud,
     contacts,
     environment,
+    inventory,
     lab,
     paths,
     preflight,
@@ -57,7 +58,7 @@ def up(name: str) -> Run:
         for stack in stacks.ORDER:
             with run.phase(stack):
                 run.summary(stacks.summary(stacks.up(name, stack, on_event=stacks.reporter(run))))
-        outputs = stacks.outputs(name, "cluster")
+        outputs = inventory.read_outputs(name, platform)
         with run.phase("hosts"):
             for address in contacts.forget_replaced(name, outputs["hosts"]):
                 run.note(f"{address} is another server than last time: its host key is learnt anew")

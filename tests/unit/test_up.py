@@ -92,7 +92,6 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         title = f"{module.__name__.removeprefix('dougong.')}.{name}"
         monkeypatch.setattr(module, name, world.call(title, result))
     monkeypatch.setattr(lab, "running", lambda: world.lab_runs)
-    monkeypatch.setattr(pulumi, "outputs", lambda name, stack: world.outputs)
     monkeypatch.setattr(inventory, "read_outputs", lambda name, platform: world.outputs)
     played = ansible.PlaybookResult(changed=world.tasks, stats={"lab-worker-0": {"ok": 1}}, tasks=1)
     monkeypatch.setattr(ansible, "run", world.call("ansible.run", played))
