@@ -112,9 +112,16 @@ def status() -> list[Check]:
         return [Check("container", False, "does not run", "dougong lab up")]
     checks = [Check("container", True, f"{settings()['lab_container']} runs at {settings()['lab_address']}")]
     with ThreadPoolExecutor() as pool:
-        parts = [pool.submit(part) for part in (_units, _route, _guard, _disk, _cell)]
-        checks += [part.result() for part in parts]
+        checks += pool.map(_look, ("units", "route", "guard", "disk", "cell"), (_units, _route, _guard, _disk, _cell))
     return checks + _cloud()
+
+
+def _look(name: str, part: Callable[[], Check]) -> Check:
+    """A part that cannot even be looked at, as while the lab starts, is not well; it hides no other."""
+    try:
+        return part()
+    except DougongError as error:
+        return Check(name, False, error.message, error.remedy)
 
 
 def _command(*words: str) -> str:
