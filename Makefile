@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTEST := pytest --durations=15
 
-.PHONY: help setup doctor artifacts up status down test lint unit molecule integration bench lock clean
+.PHONY: help setup doctor artifacts up status down test lint unit molecule integration drill bench lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ molecule: artifacts ## every role in systemd containers
 
 integration: setup ## up, use, up again, kill, down: on the lab
 	$(PYTEST) tests/integration
+
+drill: setup ## what takes long and breaks things on purpose: upgrade under load, restore, loss of a control plane
+	$(PYTEST) tests/drills
 
 bench: setup ## measure, and write docs/benchmarks.md
 	python -m tests.bench
