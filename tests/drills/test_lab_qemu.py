@@ -66,7 +66,7 @@ def test_it_stays_what_it_is(cloud: Connection) -> None:
 def test_a_server_boots_and_answers_through_its_floating_ip(cloud: Connection) -> None:
     network = cloud.create_network("qemu")
     subnet = cloud.create_subnet(network.id, cidr="10.1.0.0/24", dns_nameservers=["10.77.0.1"])
-    public = cloud.get_network("public")
+    public = cloud.network.find_network("public", ignore_missing=False)
     router = cloud.create_router("qemu", ext_gateway_net_id=public.id)
     cloud.add_router_interface(router, subnet_id=subnet.id)
     cloud.create_security_group_rule(
@@ -99,6 +99,6 @@ def test_a_server_boots_and_answers_through_its_floating_ip(cloud: Connection) -
 
     volume = cloud.create_volume(1, name="qemu", volume_type="standard", wait=True)
     cloud.attach_volume(server, volume, wait=True, timeout=120)
-    assert cloud.get_volume(volume.id).status == "in-use"
+    assert cloud.block_storage.get_volume(volume.id).status == "in-use"
     cloud.detach_volume(server, volume, wait=True, timeout=120)
     assert cloud.delete_server(server.id, wait=True, timeout=120)
