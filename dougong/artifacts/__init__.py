@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["Event", "Listener", "Resolved", "build_seconds", "ensure", "for_platform", "missing", "resolve", "tools"]
 
 
-def resolve(name: str, version: str | None = None) -> Resolved:
+def resolve(name: str, version: str | None = None, of_set: str | None = None) -> Resolved:
     """Find an artifact in the cache; nothing is fetched.
 
     Args:
         name: its name in the catalogue.
         version: one of the catalogue's; the newest if not given.
+        of_set: a set of the catalogue, which says the version instead.
 
     Raises:
-        DougongError: it is not in the catalogue, or not in the cache yet.
+        DougongError: it is not in the catalogue or the set, or not in the cache yet.
     """
     known = catalogue.default()
-    artifact = known.get(f"{name}@{version}" if version else name)
+    artifact = known.member(of_set, name) if of_set else known.get(f"{name}@{version}" if version else name)
     cache = Cache()
     entry = cache.get(artifact, catalogue.target(), known.definition(artifact))
     if entry is None:

@@ -36,12 +36,16 @@ class Model(BaseModel):
 class Recipe(Model):
     """One Go module below artifacts/build/: what is built from it shares one compiler run.
 
+    A recipe called `name@version` builds that version of what the recipe `name` builds otherwise.
+
     Attributes:
+        folder: where it lies below artifacts/build/, when not under its own name.
         tags: Go build tags.
         stamp: string variables the linker sets (`-X`), as upstream's own release build does.
         cpu_seconds: processor time of a build with an empty cache, measured on the machine of docs/benchmarks.md.
     """
 
+    folder: str | None = None
     tags: list[str] = []
     stamp: dict[str, str] = {}
     cpu_seconds: int = 0
@@ -280,6 +284,19 @@ class Catalogue:
             )
         return self.sets[name]
 
+    def member(self, set_name: str, name: str) -> Artifact:
+        """The artifact called `name` in the version that a set has.
+
+        Raises:
+            DougongError: there is no such set, or it has no such artifact.
+        """
+        for spec in self.members(set_name):
+            if spec.partition("@")[0] == name:
+                return self.get(spec)
+        raise DougongError(
+            f"the catalogue's set {set_name} has no {name}", f"it has {', '.join(self.members(set_name))}"
+        )
+
     def build_seconds(self, artifacts: Iterable[Artifact]) -> int:
         """Processor time to build artifacts, and what they are made of, with an empty build cache."""
         recipes: set[str] = set()
@@ -292,7 +309,7 @@ class Catalogue:
         return sum(self.recipes[recipe].cpu_seconds for recipe in recipes)
 
     def recipe_folder(self, recipe: str) -> Path:
-        return self.folder / recipe
+        return self.folder / (self.recipes[recipe].folder or recipe)
 
     def definition(self, artifact: Artifact) -> str:
         """A digest of all that determines what a build of the artifact yields, except the compiler.
@@ -334,12 +351,13 @@ def _findings(document: _Document, folder: Path) -> Iterator[tuple[Where, str]]:
         for part in artifact.build.parts if isinstance(artifact.build, ImageBuild) else ():
             if part not in known:
                 yield ("artifacts", i, "build"), f"{artifact.name} is made of {part}, which is not in the catalogue"
-        for recipe in _recipes(artifact):
-            if recipe not in document.recipes:
-                yield ("artifacts", i, "build"), f"{artifact.name} is built by the unknown recipe {recipe}"
-    for recipe in document.recipes:
-        if not (folder / recipe / "go.mod").is_file():
-            yield ("recipes", recipe), f"the recipe {recipe} has no {folder.name}/{recipe}/go.mod"
+        for built_by in _recipes(artifact):
+            if built_by not in document.recipes:
+                yield ("artifacts", i, "build"), f"{artifact.name} is built by the unknown recipe {built_by}"
+    for name, recipe in document.recipes.items():
+        lies = recipe.folder or name
+        if not (folder / lies / "go.mod").is_file():
+            yield ("recipes", name), f"the recipe {name} has no {folder.name}/{lies}/go.mod"
     for name, members in document.sets.items():
         for i, member in enumerate(members):
             if member not in known:
@@ -354,6 +372,45 @@ def _recipes(artifact: Artifact) -> list[str]:
         case ImageBuild(trees=trees):
             return [tree.recipe for tree in trees.values()]
     return []
+
+
+def _each_version(data: Any) -> tuple[Any, list[int]]:
+    """Write entries with several `versions` out, one entry for each.
+
+    In `reference` and `build` of such an entry `{version}` stands for the version, and a recipe `name@version`, where
+    there is one, takes the place of the recipe `name`.
+
+    Returns:
+        The document, and for each of its artifacts the place in the file where it came from.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("artifacts"), list):
+        return data, []  # for the model to complain about
+    recipes = data.get("recipes") or {}
+    artifacts, places = [], []
+    for place, entry in enumerate(data["artifacts"]):
+        several = entry.get("versions") if isinstance(entry, dict) else None
+        for version in several if isinstance(several, list) else [None]:
+            artifacts.append(entry if version is None else _at_version(entry, str(version), recipes))
+            places.append(place)
+    return {**data, "artifacts": artifacts}, places
+
+
+def _at_version(entry: dict[str, Any], version: str, recipes: dict[str, Any]) -> dict[str, Any]:
+    def written(value: Any) -> Any:
+        match value:
+            case str():
+                return value.replace("{version}", version)
+            case list():
+                return [written(item) for item in value]
+            case dict():
+                own = {key: written(item) for key, item in value.items()}
+                if f"{own.get('recipe')}@{version}" in recipes:
+                    own["recipe"] += f"@{version}"
+                return own
+        return value
+
+    rest = {key: written(value) if key in ("reference", "build") else value for key, value in entry.items()}
+    return {**{key: value for key, value in rest.items() if key != "versions"}, "version": version}
 
 
 def _line(text: str, where: Where) -> int:
@@ -383,15 +440,24 @@ def load(path: Path = FILE) -> Catalogue:
         data: Any = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise DougongError(f"{path} is not YAML: {error}", "correct the file") from error
+    data, places = _each_version(data)
     try:
         document = _Document.model_validate(data)
         findings = list(_findings(document, folder))
     except ValidationError as error:
         findings = [(tuple(e["loc"]), f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in error.errors()]
     if findings:
-        lines = [f"{path}:{_line(text, where)}: {what}" for where, what in findings]
-        raise DougongError("the catalogue is not valid\n" + "\n".join(lines), "correct these lines")
+        lines = [f"{path}:{_line(text, _in_file(where, places))}: {what}" for where, what in findings]
+        raise DougongError("the catalogue is not valid\n" + "\n".join(dict.fromkeys(lines)), "correct these lines")
     return Catalogue(document, folder)
+
+
+def _in_file(where: Where, places: list[int]) -> Where:
+    """The place in the file of a place in the document."""
+    match where:
+        case ("artifacts", int(i), *rest) if i < len(places):
+            return ("artifacts", places[i], *rest)
+    return where
 
 
 @cache

@@ -311,7 +311,7 @@ class Fetcher:
             for artifact in artifacts:
                 match artifact.build:
                     case GoBinary(package=package):
-                        self._store(artifact, output / go.binary_name(package or ".", name), version)
+                        self._store(artifact, output / go.binary_name(package or ".", folder.name), version)
                     case ModuleFile(module=module, path=path):
                         self.listener(Event("build", artifact.name, f"from the Go module {module}"))
                         source = go.module_folder(folder, module, self.target) / path
@@ -319,7 +319,7 @@ class Fetcher:
                         content.write_bytes(source.read_bytes())
                         self._store(artifact, content, "module")
                     case GoArchive(packages=several):
-                        names = [go.binary_name(package, name) for package in several]
+                        names = [go.binary_name(package, folder.name) for package in several]
                         tar = output / f"{artifact.name}.archive"
                         image.write_tar(image.Content(files={n: (output / n, 0o755) for n in names}), tar)
                         self._store(artifact, image.gzipped(tar), version)

@@ -1,6 +1,6 @@
 """The Kubernetes minor versions that an installation may ask for."""
 
-KUBERNETES = ("1.36",)
+KUBERNETES = ("1.35", "1.36")
 """What artifacts/catalogue.yml has and the tests install; a minor is added here when they do, never before."""
 
 DEFAULT = "1.36.3"

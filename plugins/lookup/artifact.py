@@ -24,9 +24,15 @@ options:
   version:
     description: The version, where a term does not carry one. Without any, the catalogue's newest.
     type: str
+  set:
+    description:
+      - A set of the catalogue, such as C(kubernetes@1.36.3). Each term has the version that the set names.
+    type: str
 """
 
 EXAMPLES = """
+- ansible.builtin.debug:
+    msg: "{{ lookup('artifact', 'etcd-image', set='kubernetes@1.36.3').reference }}"
 - ansible.builtin.copy:
     src: "{{ lookup('artifact', 'kubelet', version='1.36.3').path }}"
     dest: /usr/local/bin/kubelet
@@ -36,8 +42,8 @@ EXAMPLES = """
 RETURN = """
 _raw:
   description:
-    - One dictionary per term with C(name), C(version), C(kind), C(path) on the controller, C(sha256),
-      and for images C(reference), C(digest) and both as C(pinned).
+    - One dictionary per term with C(name), C(version), C(key) (C(name@version)), C(kind), C(path) on the controller,
+      C(sha256), and for images C(reference), C(digest) and both as C(pinned).
   type: list
   elements: dict
 """
@@ -51,9 +57,10 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no typ
         for term in terms:
             name, _, own = term.partition("@")
             try:
-                artifact = artifacts.resolve(name, own or version)
+                artifact = artifacts.resolve(name, own or version, self.get_option("set"))
             except DougongError as error:
                 raise AnsibleLookupError(str(error)) from error
             pinned = f"{artifact.reference}@{artifact.digest}" if artifact.digest else None
-            found.append({**asdict(artifact), "path": str(artifact.path), "pinned": pinned})
+            key = f"{artifact.name}@{artifact.version}"
+            found.append({**asdict(artifact), "key": key, "path": str(artifact.path), "pinned": pinned})
         return found

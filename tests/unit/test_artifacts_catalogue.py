@@ -93,6 +93,52 @@ def test_newest_version_is_the_default(tmp_path: Path) -> None:
     assert known.get("tool@1.9.0").version == "1.9.0"
 
 
+SEVERAL = """\
+recipes:
+  tool: {}
+  tool@1.9.0: {folder: tool, stamp: {main.version: 1.9.0}}
+artifacts:
+  - name: tool
+    versions: [1.10.0, 1.9.0]
+    kind: binary
+    license: MIT
+    build: {recipe: tool}
+  - name: tool-image
+    versions: [1.10.0, 1.9.0]
+    kind: image
+    license: MIT
+    reference: example.org/tool:v{version}-0
+    build: {files: {/tool: "tool@{version}"}}
+sets:
+  all@1.9.0: [tool@1.9.0, tool-image@1.9.0]
+"""
+
+
+def test_entry_with_several_versions_is_one_of_each(tmp_path: Path) -> None:
+    known = read(tmp_path, SEVERAL)
+    old, new = known.get("tool-image@1.9.0"), known.get("tool-image")
+    assert isinstance(old, Image)
+    assert isinstance(new, Image)
+    assert (old.reference, new.reference) == ("example.org/tool:v1.9.0-0", "example.org/tool:v1.10.0-0")
+    assert (old.build.files, new.build.files) == ({"/tool": "tool@1.9.0"}, {"/tool": "tool@1.10.0"})
+    recipes = [getattr(known.get(key).build, "recipe", None) for key in ("tool@1.10.0", "tool@1.9.0")]
+    assert recipes == ["tool", "tool@1.9.0"]
+    assert known.recipe_folder("tool@1.9.0") == tmp_path / "build" / "tool"
+
+
+def test_error_in_one_of_several_versions_names_the_entry_once(tmp_path: Path) -> None:
+    with pytest.raises(DougongError) as error:
+        read(tmp_path, SEVERAL.replace("kind: image", "kind: picture"))
+    assert error.value.message.count("catalogue.yml:10: ") == 1
+
+
+def test_set_says_the_version_of_its_members(tmp_path: Path) -> None:
+    known = read(tmp_path, SEVERAL)
+    assert known.member("all@1.9.0", "tool").version == "1.9.0"
+    with pytest.raises(DougongError, match=r"set all@1\.9\.0 has no hammer"):
+        known.member("all@1.9.0", "hammer")
+
+
 def test_unknown_names_and_versions_get_a_hint(tmp_path: Path) -> None:
     known = read(tmp_path, GOOD)
     with pytest.raises(DougongError) as error:
@@ -187,6 +233,25 @@ def test_lab_needs_what_its_file_says() -> None:
     needed = artifacts.for_platform(load(paths.platform_file("lab")))
     assert {"pulumi", "containerd", "kubelet@1.36.3", "calico-node-image", "demo-image"} <= set(needed)
     assert len(needed) == len(set(needed))
+
+
+@pytest.mark.parametrize("version", ["1.35.8", "1.36.3"])
+def test_every_version_is_complete_and_of_its_own(own: catalogue.Catalogue, version: str) -> None:
+    members = own.members(f"kubernetes@{version}")
+    assert {spec.partition("@")[0] for spec in members} == {
+        spec.partition("@")[0] for spec in own.members("kubernetes@1.36.3")
+    }
+    assert {spec for spec in members if spec.startswith("kube")} == {
+        f"{a.name}@{version}" for a in own if a.name in ("kubeadm", "kubelet", "kubectl")
+    } | {f"{a.name}@{version}" for a in own if a.name.startswith("kube-") and isinstance(a, Image)}
+
+
+def test_platform_decides_the_version() -> None:
+    platform = load(paths.platform_file("lab"))
+    other = platform.model_copy(update={"orchestrator": platform.orchestrator.model_copy(update={"version": "1.35.8"})})
+    needed = artifacts.for_platform(other)
+    assert {"kubelet@1.35.8", "etcd-image@3.6.6"} <= set(needed)
+    assert "kubelet@1.36.3" not in needed
 
 
 def test_version_that_the_catalogue_lacks_is_refused() -> None:

@@ -22,6 +22,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     site = Site(tmp_path, upstream)
     site.publish("tool", b"content")
     site.add("image", "image", reference="a/b:1.0", registry=False, build={"texts": {"/etc/motd": "hello"}})
+    site.sets["all@1"] = ["tool@1.0"]
     known = site.catalogue()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(catalogue, "default", lambda: known)
@@ -47,6 +48,11 @@ def test_cached_artifacts_are_found(site: Site) -> None:
 def test_what_is_not_cached_names_the_command(site: Site) -> None:
     with pytest.raises(AnsibleError, match=r"tool@1\.0 is not in the cache(.|\n)*dougong artifacts fetch tool@1\.0"):
         lookup("tool", version="1.0")
+
+
+def test_set_says_the_version(site: Site) -> None:
+    site.fetcher(cache=Cache()).ensure(["tool"])
+    assert lookup("tool", set="all@1")[0]["key"] == "tool@1.0"
 
 
 def test_unknown_name_is_refused(site: Site) -> None:
