@@ -89,6 +89,8 @@ def for_platform(platform: Platform) -> list[str]:
     """
     known = catalogue.default()
     sets = ["tools", "containerd", f"kubernetes@{platform.orchestrator.version}", platform.network_plugin.type]
+    if platform.orchestrator.cloud_integration.enabled:
+        sets += ["cloud-controller", "cinder-csi"]
     if platform.services.demo.enabled:
         sets.append("demo")
     return list(dict.fromkeys(name for each in sets for name in known.members(each)))

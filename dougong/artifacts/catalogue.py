@@ -443,11 +443,12 @@ def load(path: Path = FILE) -> Catalogue:
     data, places = _each_version(data)
     try:
         document = _Document.model_validate(data)
-        findings = list(_findings(document, folder))
+        findings = [(_in_file(where, places), what) for where, what in _findings(document, folder)]
     except ValidationError as error:
-        findings = [(tuple(e["loc"]), f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in error.errors()]
+        wrong = [(_in_file(tuple(e["loc"]), places), e["msg"]) for e in error.errors()]
+        findings = [(where, f"{'.'.join(map(str, where))}: {what}") for where, what in wrong]
     if findings:
-        lines = [f"{path}:{_line(text, _in_file(where, places))}: {what}" for where, what in findings]
+        lines = [f"{path}:{_line(text, where)}: {what}" for where, what in findings]
         raise DougongError("the catalogue is not valid\n" + "\n".join(dict.fromkeys(lines)), "correct these lines")
     return Catalogue(document, folder)
 

@@ -129,7 +129,7 @@ def test_entry_with_several_versions_is_one_of_each(tmp_path: Path) -> None:
 def test_error_in_one_of_several_versions_names_the_entry_once(tmp_path: Path) -> None:
     with pytest.raises(DougongError) as error:
         read(tmp_path, SEVERAL.replace("kind: image", "kind: picture"))
-    assert error.value.message.count("catalogue.yml:10: ") == 1
+    assert error.value.message.count("'picture' found using 'kind'") == 1
 
 
 def test_set_says_the_version_of_its_members(tmp_path: Path) -> None:
