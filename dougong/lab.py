@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ import typer
 import yaml
 from keystoneauth1.exceptions import ClientException
 from openstack.exceptions import SDKException
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from dougong import ansible, console, paths, runs
 from dougong.check import Check
@@ -34,6 +36,8 @@ ENVIRONMENT = "lab"
 MINIMUM_FREE_GIB = 5
 # Seconds for one question to an API that shares two cores with everything else.
 API_TIMEOUT = 20
+# Seconds in which what the roles have started must have reported; seen: 12.
+SETTLING = 60
 
 NOT_ISOLATED = "servers are containers and NOT isolated from this machine"
 
@@ -76,7 +80,7 @@ def up(virt_type: VirtType | None = None) -> None:
     with _alone("lab up") as run:
         extra = {"lab_virt_type": virt_type.value} if virt_type else None
         result = ansible.run(ENVIRONMENT, "playbooks/lab.yml", inventory=INVENTORY, extra_vars=extra)
-        wrong = [check for check in status() if not check.ok]
+        wrong = settled(SETTLING)
         if wrong:
             lines = "; ".join(f"{check.name}: {check.detail}" for check in wrong)
             raise DougongError(f"the lab is up but not healthy: {lines}", "\n".join(check.remedy for check in wrong))
@@ -114,6 +118,17 @@ def status() -> list[Check]:
     with ThreadPoolExecutor() as pool:
         checks += pool.map(_look, ("units", "route", "guard", "disk", "cell"), (_units, _route, _guard, _disk, _cell))
     return checks + _cloud()
+
+
+def settled(seconds: float) -> list[Check]:
+    """What is wrong with the lab, if it is still wrong after that time; services report every ten seconds."""
+    patience = Retrying(
+        retry=retry_if_result(bool),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(2),
+        retry_error_callback=lambda last: last.outcome and last.outcome.result(),
+    )
+    return patience(lambda: [check for check in status() if not check.ok])
 
 
 def _look(name: str, part: Callable[[], Check]) -> Check:
@@ -216,8 +231,22 @@ def _placement(cloud: Any) -> tuple[bool, str]:
     return count > 0, f"{count} resource provider" if count else "knows no resource provider"
 
 
+def _down(services: Iterable[Any]) -> list[str]:
+    """Services that do not report. "up" means heard of within a minute: after a restart that may be the time before,
+    and what is asked of a service that is not there yet is lost without a word."""
+    text = json.loads(_command("podman", "inspect", "--format={{json .State.StartedAt}}", settings()["lab_container"]))
+    started = datetime.fromisoformat(text)
+    return [
+        service.binary
+        for service in services
+        if service.state != "up"
+        or not service.updated_at
+        or datetime.fromisoformat(service.updated_at).replace(tzinfo=UTC) < started
+    ]
+
+
 def _nova(cloud: Any) -> tuple[bool, str]:
-    dead = [service.binary for service in cloud.compute.services() if service.state != "up"]
+    dead = _down(cloud.compute.services())
     hypervisors = [found for found in cloud.compute.hypervisors(details=True) if found.state == "up"]
     if dead or not hypervisors:
         return False, f"down: {', '.join(dead or ['the hypervisor'])}"
@@ -234,7 +263,7 @@ def _neutron(cloud: Any) -> tuple[bool, str]:
 
 def _cinder(cloud: Any) -> tuple[bool, str]:
     services = list(cloud.block_storage.services())
-    dead = [service.binary for service in services if service.state != "up"]
+    dead = _down(services)
     return bool(services) and not dead, f"down: {', '.join(dead)}" if dead else f"{len(services)} services up"
 
 

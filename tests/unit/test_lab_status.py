@@ -1,5 +1,7 @@
 """What `dougong lab status` says of a lab that cannot be looked at."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from dougong import lab
@@ -27,3 +29,20 @@ def test_a_part_that_cannot_be_looked_at_is_a_finding_and_hides_no_other(monkeyp
         "disk",
         "keystone",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "heard", "down"),
+    [
+        ("up", "2026-11-21T06:10:00.000000", False),
+        ("up", "2026-11-21T06:09:00.000000", True),  # before the restart
+        ("up", None, True),  # never
+        ("down", "2026-11-21T06:10:00.000000", True),
+    ],
+)
+def test_a_service_is_up_when_it_has_reported_since_the_lab_started(
+    monkeypatch: pytest.MonkeyPatch, state: str, heard: str | None, down: bool
+) -> None:
+    monkeypatch.setattr(lab, "_command", lambda *words: '"2026-11-21T06:09:46.555107835Z"')
+    services = [SimpleNamespace(binary="nova-compute", state=state, updated_at=heard)]
+    assert lab._down(services) == (["nova-compute"] if down else [])
