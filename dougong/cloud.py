@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import keystoneauth1.exceptions
 import openstack
 import openstack.exceptions
+from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
 from dougong.errors import DougongError
@@ -39,6 +41,40 @@ def connect(platform: Platform) -> Connection:
     return connection
 
 
+def keystone(platform: Platform) -> dict[str, Any]:
+    """Where and how an installation's own software reaches the cloud, from clouds.yaml; the cloud is not asked.
+
+    Returns:
+        auth_url, region, certificate_authority (PEM; empty: the well-known ones), insecure.
+
+    Raises:
+        DougongError: clouds.yaml has no such entry, or names a file of certificates that cannot be read.
+    """
+    name = platform.cloud.name
+    try:
+        entry = OpenStackConfig().get_one(name)
+        bundle = entry.config.get("cacert")
+        return {
+            "auth_url": entry.auth["auth_url"],
+            "region": entry.region_name or "",
+            "certificate_authority": Path(bundle).expanduser().read_text() if bundle else "",
+            "insecure": entry.config.get("verify") is False,
+        }
+    except openstack.exceptions.ConfigException as error:
+        raise DougongError(
+            f"clouds.yaml has no usable entry {name!r}: {error}", "put it into ~/.config/openstack/clouds.yaml"
+        ) from error
+    except OSError as error:
+        raise DougongError(
+            f"the cacert of {name!r} in clouds.yaml cannot be read: {error}", "correct its path"
+        ) from error
+
+
+def _application_credentials(connection: Connection) -> Iterable[Any]:
+    identity: Any = connection.identity  # version 3, as every cloud since 2018; the type leaves room for 2
+    return identity.application_credentials(user=connection.current_user_id)  # type: ignore[no-any-return]  # see above
+
+
 def remaining(platform: Platform) -> list[tuple[str, str, str]]:
     """All that the project holds: (kind, name, id). After `down` there should be nothing.
 
@@ -58,6 +94,9 @@ def remaining(platform: Platform) -> list[tuple[str, str, str]]:
         "router": lambda: connection.network.routers(project_id=project),
         "network": lambda: connection.network.networks(project_id=project),
         "security group": lambda: connection.network.security_groups(project_id=project),
+        "application credential": lambda: (
+            found for found in _application_credentials(connection) if found.project_id == project
+        ),
     }
     return [
         (kind, item.name or getattr(item, "floating_ip_address", None) or "-", item.id)

@@ -36,19 +36,21 @@ class Inventory:
     variables: dict[str, Any] = field(default_factory=dict)
 
 
-def read_outputs(name: str, platform: Platform) -> dict[str, Any]:
-    """Outputs of stacks/cluster, by the same command that a person would type there. Secrets stay masked.
+def read_outputs(name: str, platform: Platform, *, secrets: bool = False) -> dict[str, Any]:
+    """Outputs of stacks/cluster, by the same command that a person would type there.
 
     Args:
         name: the environment, which is the name of the stack.
         platform: its platform, for the backend.
+        secrets: in clear text; else they are masked.
 
     Raises:
         NoStackError: nothing has been built yet, or Pulumi itself has not been fetched yet.
         DougongError: Pulumi failed in another way.
     """
     folder = paths.ROOT / "stacks" / "cluster"
-    command = ["pulumi", "stack", "output", "--json", "--show-secrets=false", "--stack", name, "--non-interactive"]
+    shown = f"--show-secrets={str(secrets).lower()}"
+    command = ["pulumi", "stack", "output", "--json", shown, "--stack", name, "--non-interactive"]
     variables = environment.variables(name, platform)
     by_hand = f'eval "$(dougong env {name})" && cd {folder} && {shlex.join(command)}'
     if not shutil.which(command[0], path=variables["PATH"]):
@@ -105,6 +107,7 @@ def _variables(platform: Platform, name: str, outputs: dict[str, Any]) -> dict[s
         "api_endpoint": outputs.get("api"),
         "apps_endpoint": outputs.get("apps"),
         "network_mtu": outputs.get("mtu"),
+        "cloud_access": outputs.get("cloud_access"),
         "state_dir": str(paths.state(name)),
         "ansible_ssh_private_key_file": str(paths.ssh_key(name)),
         "ansible_ssh_common_args": _ssh_options(name),

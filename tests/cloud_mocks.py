@@ -39,6 +39,7 @@ class Cloud(Mocks):
     network_outputs: dict[str, Any] = field(default_factory=dict)
     resources: list[Declared] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
+    roles: tuple[str, ...] = ("load-balancer_member", "manager", "member", "reader")
     _ports: int = 0
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -55,6 +56,7 @@ class Cloud(Mocks):
             "openstack:networking/floatingIp:FloatingIp": {"address": f"public-{args.name}"},
             "openstack:compute/instance:Instance": {"availabilityZone": args.inputs.get("availabilityZone", "nova")},
             "openstack:compute/volumeAttach:VolumeAttach": {"device": "/dev/vdb"},
+            "openstack:identity/applicationCredential:ApplicationCredential": {"secret": f"secret-of-{args.name}"},
             "openstack:loadbalancer/loadBalancer:LoadBalancer": {
                 "vipAddress": f"vip-{args.name}",
                 "vipPortId": f"{args.name}-vip-port-id",
@@ -63,6 +65,8 @@ class Cloud(Mocks):
         return computed.get(args.typ, {})
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        if args.token.endswith("getAuthScope"):
+            return {"roles": [{"roleName": name, "roleId": name} for name in self.roles]}, []
         return {"id": IMAGE if args.token.endswith("getImage") else f"{args.args['name']}-id"}, []
 
     def of_type(self, ending: str) -> dict[str, Declared]:

@@ -66,6 +66,7 @@ def network_outputs() -> NetworkOutputs:
     return NetworkOutputs(
         network_id=output("network_id"),
         subnet_id=output("subnet_id"),
+        external_network_id=output("external_network_id"),
         mtu=output("mtu"),
         node=output("security_groups", "node"),
         control_plane=output("security_groups", "control_plane"),

@@ -3,7 +3,9 @@
 import pulumi
 import pulumi_openstack as openstack
 
+from dougong import cloud
 from dougong.components import program
+from dougong.components.cloud_credential import CloudCredential
 from dougong.components.cluster import Cluster, ClusterArgs
 from dougong.ssh import ensure_key
 
@@ -13,11 +15,13 @@ image = openstack.images.get_image_output(
     name=platform.cloud.image, most_recent=True, opts=pulumi.InvokeOutputOptions(provider=provider)
 )
 
+network = program.network_outputs()
+
 cluster = Cluster(
     platform.name,
     ClusterArgs(
         platform=platform,
-        network=program.network_outputs(),
+        network=network,
         image_id=image.id,
         public_key=ensure_key(pulumi.get_stack()).with_suffix(".pub").read_text(),
     ),
@@ -28,3 +32,16 @@ pulumi.export("hosts", cluster.hosts)
 pulumi.export("api", cluster.api)
 pulumi.export("apps", cluster.apps)
 pulumi.export("mtu", cluster.mtu)
+
+if platform.orchestrator.cloud_integration.enabled:
+    credential = CloudCredential(platform.name, opts=pulumi.ResourceOptions(providers=[provider]))
+    pulumi.export(
+        "cloud_access",
+        {
+            **cloud.keystone(platform),
+            "credential_id": credential.credential_id,
+            "subnet_id": network.subnet_id,
+            "external_network_id": network.external_network_id,
+        },
+    )
+    pulumi.export("cloud_secret", credential.secret)

@@ -9,6 +9,7 @@ import yaml
 
 from dougong import paths
 from dougong.components import program
+from dougong.components.cloud_credential import CloudCredential
 from tests.cloud_mocks import IMAGE, Cloud, declare, run_stack
 
 STACKS = paths.ROOT / "stacks"
@@ -16,6 +17,7 @@ LAB = paths.ROOT / "inventories" / "lab" / "platform.yml"
 NETWORK_OUTPUTS = {
     "network_id": "network",
     "subnet_id": "subnet",
+    "external_network_id": "external",
     "mtu": 1442,
     "security_groups": {"node": "node", "control_plane": "control-plane", "worker": "worker"},
 }
@@ -29,6 +31,10 @@ def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     file = paths.platform_file("test")
     file.parent.mkdir(parents=True)
     file.write_text(LAB.read_text())
+    clouds = tmp_path / "clouds.yaml"
+    entry = {"auth": {"auth_url": "http://keystone.test/v3", "username": "me"}, "region_name": "RegionOne"}
+    clouds.write_text(yaml.safe_dump({"clouds": {"lab": entry}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
     return file
 
 
@@ -55,6 +61,7 @@ def test_network_exports() -> None:
         "network_id": "lab-id",
         "subnet_id": "lab-id",
         "router_id": "lab-id",
+        "external_network_id": "public-id",
         "cidr": "10.1.0.0/24",
         "mtu": 1442,
         "security_groups": {
@@ -154,3 +161,56 @@ def test_errors_of_platform_yml_are_shown_without_a_traceback(platform: Path) ->
 def test_stack_must_be_called_like_an_environment() -> None:
     with pytest.raises(pulumi.RunError, match="folder below inventories"):
         run_stack(STACKS / "network", Cloud(), environment="nowhere")
+
+
+@pytest.mark.usefixtures("platform")
+def test_cluster_has_a_credential_of_its_own_with_no_more_than_it_needs() -> None:
+    cloud = cluster(NETWORK_OUTPUTS)
+    credential = cloud.of_type("ApplicationCredential")["lab"]
+    assert credential.inputs["roles"] == ["member", "load-balancer_member"]
+    assert cloud.exports["cloud_secret"] == "secret-of-lab"
+    assert cloud.exports["cloud_access"] == {
+        "auth_url": "http://keystone.test/v3",
+        "region": "RegionOne",
+        "certificate_authority": "",
+        "insecure": False,
+        "credential_id": "lab-id",
+        "subnet_id": "subnet",
+        "external_network_id": "external",
+    }
+
+
+@pytest.mark.usefixtures("platform")
+def test_secret_of_the_credential_is_secret() -> None:
+    seen: list[bool] = []
+
+    async def look(credential: CloudCredential) -> None:
+        seen.append(await credential.secret.is_secret())
+
+    def program() -> pulumi.Output[None]:
+        credential = CloudCredential("lab")
+        return credential.secret.apply(lambda _: look(credential))
+
+    declare(program, Cloud())
+    assert seen == [True]
+
+
+@pytest.mark.usefixtures("platform")
+def test_credential_has_the_roles_that_the_user_has() -> None:
+    cloud = Cloud(network_outputs=NETWORK_OUTPUTS, roles=("member", "reader"))
+    run_stack(STACKS / "cluster", cloud)
+    assert cloud.of_type("ApplicationCredential")["lab"].inputs["roles"] == ["member"]
+
+
+@pytest.mark.usefixtures("platform")
+def test_user_without_any_of_the_roles_is_told_so() -> None:
+    cloud = Cloud(network_outputs=NETWORK_OUTPUTS, roles=("reader",))
+    with pytest.raises(pulumi.RunError, match="none of the roles member, load-balancer_member, but reader"):
+        run_stack(STACKS / "cluster", cloud)
+
+
+def test_without_the_integration_there_is_no_credential(platform: Path) -> None:
+    change(platform, "orchestrator", "cloud_integration", value={"enabled": False})
+    cloud = cluster(NETWORK_OUTPUTS)
+    assert cloud.of_type("ApplicationCredential") == {}
+    assert "cloud_access" not in cloud.exports
