@@ -170,7 +170,11 @@ def validate(environment: Environment = "lab") -> None:
 
 
 @app.command()
-def plan(environment: Environment = "lab", verbose: Verbose = False) -> None:
+def plan(
+    environment: Environment = "lab",
+    everything: Annotated[bool, typer.Option("--all", help="Look at every host, not only at what is new.")] = False,
+    verbose: Verbose = False,
+) -> None:
     """Show what `up` would change.
 
     Pulumi's preview of the cloud, Ansible's check mode on the hosts. Touches nothing. Exit code 3 if anything would
@@ -178,18 +182,60 @@ def plan(environment: Environment = "lab", verbose: Verbose = False) -> None:
     """
     from dougong import plan
 
-    raise typer.Exit(DIFFERS if plan.plan(environment) else OK)
+    raise typer.Exit(DIFFERS if plan.plan(environment, everything=everything) else OK)
 
 
 @app.command()
-def up(environment: Environment = "lab", verbose: Verbose = False) -> None:
+def up(
+    environment: Environment = "lab",
+    everything: Annotated[bool, typer.Option("--all", help="Work on every host, not only on what is new.")] = False,
+    verbose: Verbose = False,
+) -> None:
     """Build or change the installation.
 
-    Makes it what platform.yml says. May be stopped anywhere and started again.
+    Makes it what platform.yml says. May be stopped anywhere and started again. Exit code 3 if a member of the cluster
+    is dead: the rest is done.
     """
     from dougong import up
 
-    up.up(environment)
+    raise typer.Exit(OK if up.up(environment, everything=everything) else DIFFERS)
+
+
+@app.command()
+def replace(
+    host: Annotated[str, typer.Argument(help="As in `dougong inventory`; its end is enough if no other host has it.")],
+    environment: Environment = "lab",
+    verbose: Verbose = False,
+) -> None:
+    """Make a lost host anew.
+
+    Takes it out of the cluster, gives it another server, joins it again. May be stopped anywhere and started again.
+    """
+    from dougong import replace
+
+    replace.replace(environment, host)
+
+
+@app.command()
+def upgrade(
+    to: Annotated[str, typer.Option("--to", metavar="VERSION", help="Version of Kubernetes, such as 1.36.3.")],
+    environment: Environment = "lab",
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done, and what is in the way.")] = False,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Workers at the same time.")] = 1,
+    verbose: Verbose = False,
+) -> None:
+    """Upgrade Kubernetes, and what belongs to it.
+
+    One minor version after another, node by node. May be stopped anywhere and started again. With --plan nothing is
+    touched: exit code 3 if something would be done, 1 if something is in the way.
+    """
+    from dougong.upgrade import command
+
+    if not plan:
+        command.upgrade(environment, to, batch)
+        return
+    made = command.show(environment, to, batch)
+    raise typer.Exit(FAILED if made.errors else DIFFERS if made.hops else OK)
 
 
 @app.command()
@@ -201,6 +247,21 @@ def status(environment: Environment = "lab") -> None:
     from dougong import status
 
     raise typer.Exit(OK if status.status(environment) else DIFFERS)
+
+
+@app.command()
+def check(
+    environment: Environment = "lab",
+    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON, and nothing else.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Inspect the installation: cloud, hosts, cluster.
+
+    Every finding with its severity, what was seen and what to do. Touches nothing. Exit code 3 if somebody has to look.
+    """
+    from dougong.inspection import command
+
+    raise typer.Exit(OK if command.check(environment, as_json=as_json) else DIFFERS)
 
 
 @app.command()
