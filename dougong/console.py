@@ -33,6 +33,7 @@ MARKS = {
     "failed": "[red]✗[/]",
     "interrupted": "[yellow]■[/]",
     "warning": "[yellow]![/]",
+    "info": "[cyan]i[/]",
     "running": "[cyan]▸[/]",
     "skipped": "[dim]-[/]",
 }

@@ -250,7 +250,7 @@ def start(command: str, environment: str, *, phases: tuple[str, ...] = ()) -> It
         return
     with lock.exclusive(environment, command):
         _end_orphans(environment)
-        recorder = Recorder(_new_run(command, environment), display())
+        recorder = Recorder(_new_run(command, environment), SilentDisplay() if _silent else display())
         prune(environment)
         recorder.save()
         os.environ[processes.VARIABLE] = recorder.run.id
