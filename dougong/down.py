@@ -1,12 +1,15 @@
-"""Removes an installation: first what runs in it, then the cluster's stack, then the network's, then the lab."""
+"""Removes an installation: the hosts, what the cluster has made in the cloud, the network, the lab."""
 
 from __future__ import annotations
 
-from dougong import cloud, contacts, environment, lab, runs, stacks
+from dougong import cloud, cluster_made, contacts, environment, lab, runs, stacks
 from dougong.console import MARKS, duration, out
 from dougong.errors import DougongError
 from dougong.platform import Platform
 from dougong.runs import Recorder
+
+# Seconds; on idle cores the lab's services are there 40 s after its start, on very busy ones after 180.
+_LAB_STARTS = 240.0
 
 
 def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bool:
@@ -15,7 +18,7 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
     Args:
         name: the environment.
         keep_lab: leave the embedded OpenStack running.
-        destroy_data: protected data volumes go, too; those of the embedded OpenStack are not protected.
+        destroy_data: protected data volumes and volumes of claims go, too; in the embedded OpenStack they always do.
 
     Returns:
         Whether nothing is left.
@@ -25,11 +28,13 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
     """
     platform = environment.platform(name)
     left: list[tuple[str, str, str]] = []
-    with runs.start("down", name, phases=("cluster", "network", "project", "lab")) as run:
+    with runs.start("down", name, phases=("cluster", "made by it", "network", "project", "lab")) as run:
         lab_goes = platform.cloud.embedded and not keep_lab
         if lab_goes and not _answers(platform):
             run.note("the embedded OpenStack does not answer; what is in it goes with it")
         else:
+            if platform.cloud.embedded:
+                _until_the_lab_has_started(run)
             left = _remove(run, name, platform, destroy_data)
         contacts.forget_all(name)
         if lab_goes:
@@ -54,16 +59,47 @@ def _answers(platform: Platform) -> bool:
     return True
 
 
+def _until_the_lab_has_started(run: Recorder) -> None:
+    """The machine may have been started a moment ago. Nova answers before its hypervisor listens, and the detaching of a
+    volume that is asked for in between is lost: Pulumi would wait for it in vain."""
+    for check in lab.settled(_LAB_STARTS):
+        run.note(f"the embedded OpenStack is not well: {check.name} {check.detail}")
+
+
 def _remove(run: Recorder, name: str, platform: Platform, destroy_data: bool) -> list[tuple[str, str, str]]:
-    for stack in reversed(stacks.ORDER):
-        with run.phase(stack):
-            changes = stacks.destroy(name, stack, on_event=stacks.reporter(run), destroy_data=destroy_data)
-            run.summary(stacks.summary(changes))
+    if not (destroy_data or platform.cloud.embedded):
+        _refuse_to_lose(name, cluster_made.find(cloud.connect(platform), platform.name).data)
+    _destroy(run, name, "cluster", destroy_data)
+    # Only now: with the hosts gone nobody makes it anew. The network cannot go before it.
+    with run.phase("made by it"):
+        run.command(f"openstack --os-cloud {platform.cloud.name} loadbalancer delete --cascade  # volume delete, …")
+        made = cluster_made.remove(cloud.connect(platform), platform.name)
+        run.summary(f"{len(made)} things that the cluster had made" if len(made) else "it had made nothing")
+    _destroy(run, name, "network", destroy_data)
     with run.phase("project"):
         run.command(f"openstack --os-cloud {platform.cloud.name} server list  # volumes, ports, …")
         left = cloud.remaining(platform)
         run.summary(f"{len(left)} things left" if left else "nothing left")
     return left
+
+
+def _refuse_to_lose(name: str, data: list[str]) -> None:
+    """Before anything is touched: what applications have stored is lost only when that was said.
+
+    Raises:
+        DougongError: there is data.
+    """
+    if data:
+        raise DougongError(
+            f"applications on {name!r} have stored data: {', '.join(data)}",
+            "if it may go, too: dougong down --destroy-data; else copy it, and delete the claims with kubectl",
+        )
+
+
+def _destroy(run: Recorder, name: str, stack: str, destroy_data: bool) -> None:
+    with run.phase(stack):
+        changes = stacks.destroy(name, stack, on_event=stacks.reporter(run), destroy_data=destroy_data)
+        run.summary(stacks.summary(changes))
 
 
 def _closing(name: str, left: list[tuple[str, str, str]], took: str) -> None:
