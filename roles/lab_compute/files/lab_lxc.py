@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova.compute import power_state
 from nova.virt.libvirt import blockinfo, driver
 from nova.virt.libvirt import config as libvirt_config
+from oslo_concurrency import processutils
 
 _prefix_of_other_buses = blockinfo.get_dev_prefix_for_disk_bus
 
@@ -37,3 +39,17 @@ class LibvirtDriver(driver.LibvirtDriver):
         guest = super()._get_guest_config(*args, **kwargs)
         guest.features.append(AllCapabilities())
         return guest
+
+    def attach_volume(self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        super().attach_volume(context, connection_info, instance, *args, **kwargs)
+        _name_volumes(instance)
+
+    def detach_volume(self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
+        super().detach_volume(context, connection_info, instance, *args, **kwargs)
+        _name_volumes(instance)
+
+
+def _name_volumes(instance: Any) -> None:
+    """Let software in a running server find its volumes by their ids; one that starts is named by libvirt's hook."""
+    if instance.power_state == power_state.RUNNING:
+        processutils.execute("sudo", "nova-rootwrap", "/etc/nova/rootwrap.conf", "lab-volume-names", instance.name)
