@@ -36,6 +36,7 @@ _HELP = "\n\n".join(
 _GROUPS = {
     "lab": ("dougong.lab", "The embedded OpenStack on this machine."),
     "artifacts": ("dougong.artifacts.cli", "The catalogue of third-party files."),
+    "certificates": ("dougong.certificates.cli", "Certificates: status, renewal, rotation of the authorities."),
 }
 
 
