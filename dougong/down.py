@@ -60,8 +60,8 @@ def _answers(platform: Platform) -> bool:
 
 
 def _until_the_lab_has_started(run: Recorder) -> None:
-    """The machine may have been started a moment ago. Nova answers before its hypervisor listens, and the detaching of a
-    volume that is asked for in between is lost: Pulumi would wait for it in vain."""
+    """The machine may have been started a moment ago. Nova answers before its hypervisor listens, and the detaching of
+    a volume that is asked for in between is lost: Pulumi would wait for it in vain."""
     for check in lab.settled(_LAB_STARTS):
         run.note(f"the embedded OpenStack is not well: {check.name} {check.detail}")
 
