@@ -101,9 +101,15 @@ def _external_network(platform: Platform, cloud: Connection) -> Iterator[Problem
 
 
 def _volume_types(platform: Platform, cloud: Connection) -> Iterator[Problem]:
-    if not any(pool.volumes for pool in platform.pools.values()):
+    integration = platform.orchestrator.cloud_integration
+    classes = integration.storage_classes if integration.enabled else []
+    if not classes and not any(pool.volumes for pool in platform.pools.values()):
         return
     types = [kind.name for kind in cloud.block_storage.types()]
+    for index, storage_class in enumerate(classes):
+        if storage_class.type and storage_class.type not in types:
+            location = ("orchestrator", "cloud_integration", "storage_classes", index, "type")
+            yield _unknown(location, "volume type", storage_class.type, types)
     for name, pool in platform.pools.items():
         for index, volume in enumerate(pool.volumes):
             if volume.type and volume.type not in types:

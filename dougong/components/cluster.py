@@ -22,6 +22,7 @@ class NetworkOutputs:
     network_id: pulumi.Input[str]
     subnet_id: pulumi.Input[str]
     mtu: pulumi.Input[int]
+    external_network_id: pulumi.Input[str]
     node: pulumi.Input[str]
     control_plane: pulumi.Input[str]
     worker: pulumi.Input[str]

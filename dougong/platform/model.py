@@ -126,6 +126,29 @@ class Kubernetes(Model):
     """Kubernetes, installed by kubeadm."""
 
     type: Literal["kubernetes"]
+class StorageClass(Model):
+    """A StorageClass: the volumes that applications may claim, each a Cinder volume of the cloud."""
+
+    name: DnsLabel
+    """Name of the class."""
+    type: CloudName | None = None
+    """Volume type, which decides back end and encryption; left out: the cloud's default."""
+    filesystem: Literal["ext4", "xfs"] = "ext4"
+    """File system made on a volume that is not claimed as a block device."""
+    reclaim: Literal["Delete", "Retain"] = "Delete"
+    """What becomes of a volume whose claim is deleted."""
+
+
+class CloudIntegration(Model):
+    """Kubernetes' use of the cloud beneath it, with an application credential of its own."""
+
+    enabled: bool = True
+    """Nodes get zone and flavor, Services of type LoadBalancer get a load balancer and a floating IP, claims get
+    volumes. Switch it off where the credentials in clouds.yaml may not make application credentials."""
+    storage_classes: list[StorageClass] = Field(default_factory=lambda: [StorageClass(name="standard")])
+    """Storage classes; the first one is the default. Empty: no volumes."""
+
+
     """The orchestrator."""
     version: KubernetesVersion
     """Version with patch level, without `v`."""
@@ -139,6 +162,8 @@ class Kubernetes(Model):
 
 class Calico(Model):
     """Calico: pod network and NetworkPolicy."""
+    cloud_integration: CloudIntegration = CloudIntegration()
+    """Load balancers and volumes of the cloud for what runs on the cluster."""
 
     type: Literal["calico"]
     """The network plugin."""

@@ -335,11 +335,32 @@ def listeners_do_not_collide(load_balancers: LoadBalancers) -> Iterator[Problem]
 
 @rule
 def provider_exists(cloud: Cloud, load_balancers: LoadBalancers) -> Iterator[Problem]:
-    if cloud.embedded and load_balancers.provider != "ovn":
+    if cloud.embedded and load_balancers.provider == "amphora":
         yield Problem(
-            ("load_balancers", "provider"),
-            f"the embedded cloud has no {load_balancers.provider} provider",
-            "Use ovn.",
+            ("load_balancers", "provider"), "the embedded cloud has no amphora provider", "Use ovn, or keepalived."
+        )
+
+
+@rule
+def listeners_leave_the_hosts_their_ports(load_balancers: LoadBalancers) -> Iterator[Problem]:
+    """HAProxy listens on the control-plane hosts themselves."""
+    for index, listener in enumerate(load_balancers.apps):
+        if load_balancers.provider == "keepalived" and listener.port in CONTROL_PLANE_PORTS:
+            yield Problem(
+                ("load_balancers", "apps", index, "port"),
+                f"{listener.port} is taken on the control-plane hosts: {CONTROL_PLANE_PORTS[listener.port]}",
+                "Use another port, such as 80, 443 or 8080.",
+            )
+
+
+@rule
+def storage_classes_are_told_apart(orchestrator: Kubernetes) -> Iterator[Problem]:
+    names = [storage_class.name for storage_class in orchestrator.cloud_integration.storage_classes]
+    for index in _repeated(names):
+        yield Problem(
+            ("orchestrator", "cloud_integration", "storage_classes", index, "name"),
+            f"another storage class has the name {names[index]!r}",
+            "Give each storage class a name of its own.",
         )
 
 

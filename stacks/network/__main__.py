@@ -38,6 +38,7 @@ security_groups = SecurityGroups(
 pulumi.export("network_id", network.network_id)
 pulumi.export("subnet_id", network.subnet_id)
 pulumi.export("router_id", network.router_id)
+pulumi.export("external_network_id", external.id)
 pulumi.export("cidr", network.cidr)
 pulumi.export("mtu", network.mtu)
 pulumi.export(
