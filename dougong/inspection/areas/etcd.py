@@ -40,24 +40,24 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 def _members(control_planes: list[str], stores: dict[str, Etcd]) -> Iterator[Finding]:
     members = next(iter(stores.values())).members
     names = {member.name for member in members}
-    needed, alive = len(members) // 2 + 1, len(stores)
+    voters = [member for member in members if not member.learner]
+    needed, alive = len(voters) // 2 + 1, len(stores)
     for name in sorted(set(control_planes) - names):
         yield critical(name, "is a control plane, and no member of etcd", f"dougong up, or dougong replace {name}")
     for member in members:
         shown = f"member {int(member.id):x}"
         remove = f"etcdctl member remove {int(member.id):x}, if it will not come back"
         if not member.name:
-            yield critical("etcd", f"{shown} was added and has never started: it counts for the quorum", remove)
+            votes = "" if member.learner else ": it counts for the quorum"
+            yield critical("etcd", f"{shown} was added and has never started{votes}", remove)
         elif member.name not in control_planes:
             yield warning("etcd", f"{shown} ({member.name}) is no control plane of the inventory", remove)
-        if member.learner:
-            yield info(
-                "etcd", f"{member.name or shown} is still learning and does not vote", "wait; then: dougong check"
-            )
-    if alive <= needed and alive < len(members):
+        elif member.learner:
+            yield info("etcd", f"{member.name} is still learning and does not vote", "wait, then: dougong check")
+    if alive <= needed and alive < len(voters):
         yield critical(
             "etcd",
-            f"{alive} of {len(members)} members answer, {needed} are needed: the next loss stops the cluster",
+            f"{alive} of {len(voters)} members answer, {needed} are needed: the next loss stops the cluster",
             "bring the others back before anything else is done",
         )
 
