@@ -7,12 +7,16 @@ what is there and leaves it there, for whoever writes a test.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from dougong import environment, inventory
+from dougong import environment, inventory, paths
+from tests.cluster_probe import Cluster
 from tests.integration.harness import ENVIRONMENT, KEEP, CommandLine, Installation, Machine
+from tests.integration.shop import Shop
 
 FIRST, LAST = "test_up.py", "test_down.py"
 
@@ -46,3 +50,25 @@ def installation(dougong: CommandLine, machine: Machine) -> Installation:
     outputs = inventory.read_outputs(ENVIRONMENT, platform)
     known = inventory.build(platform, ENVIRONMENT, outputs)
     return Installation(platform, outputs, known, environment.variables(ENVIRONMENT, platform))
+
+
+@pytest.fixture(scope="session")
+def api(installation: Installation) -> Cluster:
+    """The cluster, with the image of the tests' own pods on every node."""
+    playbook = ["ansible-playbook", "-i", str(paths.platform_file(ENVIRONMENT)), "tests/integration/probe.yml"]
+    subprocess.run(playbook, cwd=paths.ROOT, env=environment.overlay(installation.variables), check=True)
+    return Cluster(Path(installation.variables["KUBECONFIG"]))
+
+
+@pytest.fixture(scope="session")
+def workers(installation: Installation) -> list[str]:
+    """Names of the workers."""
+    return [host["name"] for host in installation.outputs["hosts"] if host["role"] == "worker"]
+
+
+@pytest.fixture(scope="session")
+def shop(api: Cluster, workers: list[str]) -> Shop:
+    """An application with a load balancer and a volume. It stays: `down` has to remove what it has in the cloud."""
+    shop = Shop(api)
+    shop.run_on(workers[0])
+    return shop

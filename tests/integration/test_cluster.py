@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import openstack
 import pytest
 import requests
 
-from dougong import environment, paths
 from tests.cluster_network import PodNetwork
 from tests.cluster_probe import Cluster, eventually
 from tests.integration.harness import ENVIRONMENT, Installation
@@ -20,14 +18,11 @@ _REBOOT_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
-def cluster(installation: Installation) -> Iterator[Cluster]:
+def cluster(api: Cluster) -> Iterator[Cluster]:
     """The cluster with a probe on every node."""
-    playbook = ["ansible-playbook", "-i", str(paths.platform_file(ENVIRONMENT)), "tests/integration/probe.yml"]
-    subprocess.run(playbook, cwd=paths.ROOT, env=environment.overlay(installation.variables), check=True)
-    cluster = Cluster(Path(installation.variables["KUBECONFIG"]))
-    cluster.start_probes()
-    yield cluster
-    cluster.stop_probes()
+    api.start_probes()
+    yield api
+    api.stop_probes()
 
 
 def application(installation: Installation) -> requests.Response | None:

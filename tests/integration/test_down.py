@@ -6,10 +6,22 @@ import subprocess
 
 import pytest
 
-from dougong import cloud, paths
+from dougong import cloud, cluster_made, paths
+from tests.cluster_probe import eventually
 from tests.integration.harness import ENVIRONMENT, KEEP, CommandLine, Installation, Machine
+from tests.integration.shop import Shop
 
 pytestmark = pytest.mark.skipif(KEEP, reason="DOUGONG_TEST_KEEP: the lab stays")
+
+
+def test_the_cluster_has_made_things_that_no_stack_knows_of(shop: Shop, installation: Installation) -> None:
+    """Else the next test would prove less than it says."""
+    assert eventually(lambda: shop.address() is not None, 120)
+    made = cluster_made.find(cloud.connect(installation.platform), installation.platform.name)
+    assert made.load_balancers
+    assert made.floating_ips
+    assert made.security_groups
+    assert made.volumes
 
 
 def test_the_project_is_empty(dougong: CommandLine, installation: Installation) -> None:
