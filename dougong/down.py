@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dougong import cloud, cluster_made, contacts, environment, lab, runs, stacks
+from collections.abc import Mapping
+
+from dougong import cloud, cluster_made, contacts, environment, lab, paths, runs, stacks
 from dougong.console import MARKS, duration, out
 from dougong.errors import DougongError
 from dougong.platform import Platform
@@ -29,13 +31,19 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
     platform = environment.platform(name)
     left: list[tuple[str, str, str]] = []
     with runs.start("down", name, phases=("cluster", "made by it", "network", "project", "lab")) as run:
-        lab_goes = platform.cloud.embedded and not keep_lab
+        others = _neighbours(name, platform)
+        lab_goes = platform.cloud.embedded and not keep_lab and not others
+        if platform.cloud.embedded and others and not keep_lab:
+            run.note(f"the embedded OpenStack stays: {', '.join(others.values())} stands in it, too")
         if lab_goes and not _answers(platform):
             run.note("the embedded OpenStack does not answer; what is in it goes with it")
         else:
             if platform.cloud.embedded:
                 _until_the_lab_has_started(run)
             left = _remove(run, name, platform, destroy_data)
+            if others:
+                run.note(f"others are in the same project: only things called {platform.name}-… were looked for")
+                left = [found for found in left if _is_of(found[1], platform.name, others)]
         contacts.forget_all(name)
         if lab_goes:
             with run.phase("lab"):
@@ -46,6 +54,25 @@ def down(name: str, *, keep_lab: bool = False, destroy_data: bool = False) -> bo
                 left = []
     _closing(name, left, duration(run.run.seconds))
     return not left
+
+
+def _neighbours(name: str, platform: Platform) -> dict[str, str]:
+    """Other environments that hold something in the same cloud: names of their installations → environments."""
+    found = {}
+    for other in environment.names():
+        # What was never built here has no state; its stacks are not made for this look at them.
+        if other == name or not paths.pulumi_backend(other).exists():
+            continue
+        described = environment.platform(other)
+        if described.cloud.name == platform.cloud.name and stacks.holds(other):
+            found[described.name] = other
+    return found
+
+
+def _is_of(title: str, installation: str, others: Mapping[str, str]) -> bool:
+    """Whether something is called after an installation, and not after another whose name begins with the same word."""
+    owners = [known for known in (installation, *others) if title == known or title.startswith(f"{known}-")]
+    return max(owners, key=len, default="") == installation
 
 
 def _answers(platform: Platform) -> bool:

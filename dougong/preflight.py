@@ -118,8 +118,10 @@ def _volume_types(platform: Platform, cloud: Connection) -> Iterator[Problem]:
 
 def _provider(platform: Platform, cloud: Connection) -> Iterator[Problem]:
     wanted, location = platform.load_balancers.provider, ("load_balancers", "provider")
+    if wanted == "keepalived":
+        return
     if not cloud.has_service("load-balancer"):
-        yield Problem(location, "the cloud has no load balancers (Octavia)", "Ask its operator for the service.")
+        yield Problem(location, "the cloud has no load balancers (Octavia)", "Use keepalived, or ask for it.")
         return
     providers = [provider.name for provider in cloud.load_balancer.providers()]
     if wanted not in providers:
@@ -185,7 +187,9 @@ def _compute_quotas(cloud: Connection, missing: Mapping[str, Pool], flavors: Map
 def _network_quotas(
     platform: Platform, cloud: Connection, missing: Mapping[str, Pool], *, fresh: bool
 ) -> Iterator[_Quota]:
-    load_balancers = (2 if platform.load_balancers.apps else 1) if fresh else 0
+    # keepalived has one address for everything.
+    separate = platform.load_balancers.apps and platform.load_balancers.provider != "keepalived"
+    load_balancers = (2 if separate else 1) if fresh else 0
     quota = cloud.network.get_quota(cloud.session.get_project_id() or "", details=True)
     addresses = sum(pool.floating_ip for pool in missing.values())
     for what, needed, detail in (

@@ -132,7 +132,8 @@ def _addresses(host: Mapping[str, Any] | None) -> list[str]:
 
 
 def _add_load_balancers(drawn: "nx.DiGraph[str]", platform: Platform, outputs: Mapping[str, Any]) -> None:
-    provider = f"Octavia, {platform.load_balancers.provider}"
+    balancer = platform.load_balancers.provider
+    provider = "HAProxy, keepalived" if balancer == "keepalived" else f"Octavia, {balancer}"
     pools = platform.pools.items()
     api = outputs.get("api") or {}
     _add(drawn, "api", "load-balancer", "Kubernetes API", [provider, *_vip(api)], parent="network")

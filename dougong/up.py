@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.panel import Panel
 
 from dougong import (
     ansible,
     application,
+    applied,
     artifacts,
     cloud,
     contacts,
@@ -27,14 +30,15 @@ from dougong.runs import Recorder, Run
 PHASES = ("validate", "artifacts", "lab", "cloud", "network", "cluster", "hosts", "application")
 
 
-def up(name: str) -> Run:
+def up(name: str, *, everything: bool = False) -> bool:
     """Every phase in turn; each finds out for itself what is there already, so a killed run is simply started again.
 
     Args:
         name: the environment.
+        everything: work on every host, also on those to which nothing else would be applied than last time.
 
     Returns:
-        The record of the run.
+        Whether all of it is as platform.yml says: not, while a member is dead.
 
     Raises:
         DougongError: a phase failed; what it did so far stays.
@@ -55,6 +59,10 @@ def up(name: str) -> Run:
             for warning in preflight.preflight(platform, cloud.connect(platform)):
                 run.note(str(warning))
             run.summary("it has what platform.yml names, and room for it")
+        if leaving := applied.leaving(name, platform):
+            with run.phase("nodes"):
+                ansible.run(name, "playbooks/remove-node.yml", extra_vars={"remove_nodes": leaving})
+                run.summary(f"{', '.join(leaving)} drained, and out of the cluster")
         for stack in stacks.ORDER:
             with run.phase(stack):
                 run.summary(stacks.summary(stacks.up(name, stack, on_event=stacks.reporter(run))))
@@ -62,8 +70,7 @@ def up(name: str) -> Run:
         with run.phase("hosts"):
             for address in contacts.forget_replaced(name, outputs["hosts"]):
                 run.note(f"{address} is another server than last time: its host key is learnt anew")
-            result = ansible.run(name, "playbooks/site.yml")
-            run.summary(f"{result.tasks} tasks on {len(result.stats)} hosts, {_changed(len(result.changed))}")
+            work = _hosts(run, name, platform, outputs, everything=everything)
         with run.phase("application"):
             url = application.url(platform, outputs)
             if url:
@@ -71,7 +78,26 @@ def up(name: str) -> Run:
             else:
                 run.summary("platform.yml asks for none")
     _closing(run.run, name, platform, url)
-    return run.run
+    return not work.absent
+
+
+def _hosts(run: Recorder, name: str, platform: Platform, outputs: dict[str, Any], *, everything: bool) -> applied.Work:
+    """Work on the hosts that something new is to be applied to; the others are not even asked."""
+    known = inventory.build(platform, name, outputs)
+    servers = {host["name"]: host["server_id"] for host in outputs["hosts"]}
+    wanted = applied.fingerprints(name, platform, known, servers)
+    work = applied.work(known, wanted, applied.nodes(name), everything=everything)
+    for host in work.absent:
+        run.note(f"{host} is a member and not Ready: it is left alone. dougong replace {host} makes it anew")
+    if not work.due:
+        run.summary(f"nothing new for {len(work.same)} hosts")
+        return work
+    limit = ",".join(work.due) if work.same or work.absent else None
+    result = ansible.run(name, "playbooks/site.yml", limit=limit)
+    applied.record(name, {host: wanted[host] for host in work.due if host in wanted})
+    left = f"; nothing new for {len(work.same)}" if work.same else ""
+    run.summary(f"{result.tasks} tasks on {len(result.stats)} hosts, {_changed(len(result.changed))}{left}")
+    return work
 
 
 def _changed(count: int) -> str:

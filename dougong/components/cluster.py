@@ -11,6 +11,7 @@ from dougong.components.key_pair import KeyPair, KeyPairArgs
 from dougong.components.load_balancer import Listener, LoadBalancer, LoadBalancerArgs
 from dougong.components.node_pool import NodePool, NodePoolArgs
 from dougong.components.security_groups import API_PORT
+from dougong.components.virtual_address import SHARED_API_PORT, VirtualAddress, VirtualAddressArgs, shared
 from dougong.components.wire import pods_on_the_wire
 from dougong.platform import Platform, Pool
 
@@ -21,8 +22,8 @@ class NetworkOutputs:
 
     network_id: pulumi.Input[str]
     subnet_id: pulumi.Input[str]
-    mtu: pulumi.Input[int]
     external_network_id: pulumi.Input[str]
+    mtu: pulumi.Input[int]
     node: pulumi.Input[str]
     control_plane: pulumi.Input[str]
     worker: pulumi.Input[str]
@@ -65,6 +66,7 @@ class Cluster(pulumi.ComponentResource):
         self._args = args
         key = KeyPair(name, KeyPairArgs(public_key=args.public_key), opts=self._child())
         wanted = args.platform.pools
+        self._shared = self._shared_address(f"{name}-shared") if shared(args.platform) else None
         pools = {pool: self._pool(f"{name}-{pool}", pool, wanted[pool], key) for pool in wanted}
 
         def addresses(role: str) -> pulumi.Output[list[str]]:
@@ -85,6 +87,9 @@ class Cluster(pulumi.ComponentResource):
     def _pool(self, name: str, pool: str, wanted: Pool, key: KeyPair) -> NodePool:
         platform, network = self._args.platform, self._args.network
         pods = pods_on_the_wire(platform)
+        allowed: list[pulumi.Input[str]] = [pods] if pods else []
+        if self._shared and wanted.role == "control-plane":
+            allowed.append(self._shared.address)
         groups = {"control-plane": [network.control_plane], "worker": [network.worker], "bastion": []}
         return NodePool(
             name,
@@ -101,7 +106,7 @@ class Cluster(pulumi.ComponentResource):
                 external_network=platform.cloud.external_network if wanted.floating_ip else None,
                 anti_affinity=wanted.anti_affinity,
                 availability_zones=platform.cloud.availability_zones,
-                allowed_cidrs=[pods] if pods else [],
+                allowed_addresses=allowed,
                 volumes=[
                     DataVolume(
                         name=volume.name,
@@ -119,7 +124,24 @@ class Cluster(pulumi.ComponentResource):
             opts=self._child(),
         )
 
+    def _shared_address(self, name: str) -> VirtualAddress:
+        network = self._args.network
+        return VirtualAddress(
+            name,
+            VirtualAddressArgs(
+                network_id=network.network_id,
+                subnet_id=network.subnet_id,
+                security_group_ids=[network.node, network.control_plane],
+                external_network=self._args.platform.cloud.external_network,
+            ),
+            opts=self._child(),
+        )
+
     def _api(self, name: str, members: pulumi.Output[list[str]]) -> pulumi.Output[dict[str, object]]:
+        if self._shared:
+            return pulumi.Output.all(
+                address=self._shared.address, public_address=self._shared.public_address, port=SHARED_API_PORT
+            ).apply(dict)
         balancer = self._balancer(
             name,
             [Listener(name="kubernetes", port=API_PORT, member_port=API_PORT)],
@@ -136,6 +158,10 @@ class Cluster(pulumi.ComponentResource):
         listeners = [{"name": app.name, "port": app.port, "node_port": app.node_port} for app in apps]
         if not apps:
             return pulumi.Output.from_input({"address": None, "public_address": None, "listeners": listeners})
+        if self._shared:
+            return pulumi.Output.all(
+                address=self._shared.address, public_address=self._shared.public_address, listeners=listeners
+            ).apply(dict)
         balancer = self._balancer(
             name, [Listener(name=app.name, port=app.port, member_port=app.node_port) for app in apps], members
         )
@@ -147,10 +173,12 @@ class Cluster(pulumi.ComponentResource):
         self, name: str, listeners: list[Listener], members: pulumi.Output[list[str]], access: list[str] | None = None
     ) -> LoadBalancer:
         platform = self._args.platform
+        provider = platform.load_balancers.provider
+        assert provider != "keepalived", "Octavia has no part in it"  # noqa: S101  for the type checker
         return LoadBalancer(
             name,
             LoadBalancerArgs(
-                provider=platform.load_balancers.provider,
+                provider=provider,
                 subnet_id=self._args.network.subnet_id,
                 listeners=listeners,
                 members=members,

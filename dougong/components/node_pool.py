@@ -32,7 +32,8 @@ class NodePoolArgs:
         external_network: name of the network to take floating IPs from; None for no floating IPs.
         anti_affinity: required: the scheduler refuses to put two on one hypervisor; preferred: it tries not to.
         availability_zones: hosts are spread over them in turn; empty leaves it to the scheduler.
-        allowed_cidrs: sources other than the host's own address that its port may send from (pods without an overlay).
+        allowed_addresses: what a host's port may send from and receive beside its own address: addresses or CIDRs (pods
+            without an overlay, an address that hosts share).
         volumes: for every host.
         protect_volumes: see DataVolumesArgs.protect.
         tags: put on the servers, e.g. to find them in a shared project.
@@ -49,7 +50,7 @@ class NodePoolArgs:
     external_network: str | None = None
     anti_affinity: AntiAffinity = "preferred"
     availability_zones: Sequence[str] = field(default_factory=tuple)
-    allowed_cidrs: Sequence[str] = field(default_factory=tuple)
+    allowed_addresses: Sequence[pulumi.Input[str]] = field(default_factory=tuple)
     volumes: Sequence[DataVolume] = field(default_factory=tuple)
     protect_volumes: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -106,7 +107,8 @@ class NodePool(pulumi.ComponentResource):
             fixed_ips=[openstack.networking.PortFixedIpArgs(subnet_id=args.subnet_id)],
             security_group_ids=list(args.security_group_ids),
             allowed_address_pairs=[
-                openstack.networking.PortAllowedAddressPairArgs(ip_address=cidr) for cidr in args.allowed_cidrs
+                openstack.networking.PortAllowedAddressPairArgs(ip_address=address)
+                for address in args.allowed_addresses
             ],
             opts=self._child(),
         )

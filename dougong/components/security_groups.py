@@ -21,12 +21,17 @@ class SecurityGroupsArgs:
         pod_cidr: pods' addresses where they travel between hosts unencapsulated; None with an overlay.
         node_ports: ports of the workers that the applications' load balancer forwards to, by listener name. Open to
             everybody: the OVN provider keeps the client's source address.
+        api_ports: ports of the control-plane hosts at which the Kubernetes API answers.
+        listeners: ports of the control-plane hosts that are open to everybody, by listener name: where these are the
+            applications' load balancer themselves.
     """
 
     cidr: str
     access: Sequence[str]
     pod_cidr: str | None = None
     node_ports: Mapping[str, int] = field(default_factory=dict)
+    api_ports: Sequence[int] = (API_PORT,)
+    listeners: Mapping[str, int] = field(default_factory=dict)
 
 
 class SecurityGroups(pulumi.ComponentResource):
@@ -52,9 +57,13 @@ class SecurityGroups(pulumi.ComponentResource):
         for source in args.access:
             self._allow(node, f"{name}-node-ssh-{source}", source, "tcp", SSH_PORT)
             self._allow(node, f"{name}-node-icmp-{source}", source, "icmp")
-            self._allow(control_plane, f"{name}-control-plane-api-{source}", source, "tcp", API_PORT)
+            for port in args.api_ports:
+                suffix = "" if port == API_PORT else f"-{port}"
+                self._allow(control_plane, f"{name}-control-plane-api{suffix}-{source}", source, "tcp", port)
         for listener, port in args.node_ports.items():
             self._allow(worker, f"{name}-worker-{listener}", ANYWHERE, "tcp", port)
+        for listener, port in args.listeners.items():
+            self._allow(control_plane, f"{name}-control-plane-{listener}", ANYWHERE, "tcp", port)
 
         self.node = node.id
         self.control_plane = control_plane.id

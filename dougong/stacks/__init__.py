@@ -5,7 +5,7 @@ the same backend, the same passphrase.
 """
 
 from dougong.stacks.events import OnEvent, ResourceEvent, reporter
-from dougong.stacks.operations import ORDER, destroy, forget, outputs, preview, refresh, up
+from dougong.stacks.operations import ORDER, destroy, forget, holds, outputs, preview, refresh, up
 from dougong.stacks.summary import Changes, differs, summary
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "destroy",
     "differs",
     "forget",
+    "holds",
     "outputs",
     "preview",
     "refresh",

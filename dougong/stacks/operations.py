@@ -17,7 +17,7 @@ from dougong.runs.supervised import supervised
 from dougong.stacks import explain, locks, pending
 from dougong.stacks.events import OnEvent, Translator
 from dougong.stacks.summary import Changes
-from dougong.stacks.urn import kind_of, name_of
+from dougong.stacks.urn import kind_of, name_of, type_of
 
 ORDER = ("network", "cluster")
 """The stacks of an installation; each reads the outputs of those before it."""
@@ -40,6 +40,18 @@ class _Stack:
         """URNs of what may not be deleted."""
         state = self.automation.export_stack().deployment or {}
         return [found["urn"] for found in state.get("resources") or [] if found.get("protect")]
+
+    def server(self, name: str) -> str:
+        """URN of a server.
+
+        Raises:
+            DougongError: the stack holds none of this name.
+        """
+        state = self.automation.export_stack().deployment or {}
+        for found in state.get("resources") or []:
+            if kind_of(found["urn"]) == "Instance" and name_of(found["urn"]) == name:
+                return str(found["urn"])
+        raise DougongError(f"stacks/{self.name} of {self.environment!r} holds no server {name!r}", "dougong up")
 
     def plain(self, command: str, *options: str) -> str:
         """What a person would type for the same."""
@@ -136,7 +148,7 @@ def preview(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
     return _run(opened, opened.plain("preview", "--refresh", "--policy-pack", POLICY_PACK), on_event, operation)
 
 
-def up(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
+def up(name: str, stack: str, on_event: OnEvent | None = None, *, replace: str | None = None) -> Changes:
     """Make the cloud what platform.yml says, whoever has changed it since; without a refresh Pulumi would compare with
     its own memory only. What a killed run has left half done is taken up first.
 
@@ -144,17 +156,25 @@ def up(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
         name: the environment.
         stack: network or cluster; cluster needs network.
         on_event: told of each resource.
+        replace: name of a server that is made anew, with what hangs on it and nothing else; its volumes stay.
 
     Raises:
         DougongError: something refused; what is done so far stays and is recorded.
     """
     opened = _open(name, stack)
     _recover(opened, on_event)
+    only: dict[str, Any] = {}
+    words: list[str] = []
+    if replace:
+        urn = opened.server(replace)
+        only = {"replace": [urn], "target": [urn], "target_dependents": True}
+        words = ["--target-replace", urn, "--target-dependents"]
 
     def operation(**callbacks: Any) -> Mapping[Any, int] | None:
-        return opened.automation.up(refresh=True, policy_packs=[POLICY_PACK], **callbacks).summary.resource_changes
+        done = opened.automation.up(refresh=True, policy_packs=[POLICY_PACK], **only, **callbacks)
+        return done.summary.resource_changes
 
-    return _run(opened, opened.plain("up", "--refresh", "--policy-pack", POLICY_PACK), on_event, operation)
+    return _run(opened, opened.plain("up", "--refresh", "--policy-pack", POLICY_PACK, *words), on_event, operation)
 
 
 def refresh(name: str, stack: str, on_event: OnEvent | None = None) -> Changes:
@@ -205,6 +225,19 @@ def destroy(name: str, stack: str, on_event: OnEvent | None = None, *, destroy_d
         return opened.automation.destroy(**callbacks).summary.resource_changes
 
     return _run(opened, opened.plain("destroy"), on_event, operation)
+
+
+def holds(name: str) -> bool:
+    """Whether the stacks of an environment hold anything in its cloud.
+
+    Args:
+        name: the environment.
+    """
+    for stack in ORDER:
+        state = _open(name, stack).automation.export_stack().deployment or {}
+        if any(type_of(found["urn"]).startswith("openstack:") for found in state.get("resources") or []):
+            return True
+    return False
 
 
 def outputs(name: str, stack: str) -> dict[str, Any]:

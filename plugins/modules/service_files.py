@@ -6,6 +6,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shlex
 import tempfile
 import time
 from pathlib import Path
@@ -24,7 +25,8 @@ options:
   files:
     description: Files with I(path) and either I(content) or I(ini) (sections of options), and as needed I(owner),
       I(group), I(mode) and I(units), the units to restart when this file changes (all units of the task unless given).
-      A unit of another task is restarted if it runs.
+      A unit of another task is restarted if it runs. I(validate) is a command that must succeed before the file is
+      replaced, with C(%s) for the new content's path. With I(reload) the units are reloaded instead of restarted.
     type: list
     elements: dict
     default: []
@@ -41,6 +43,9 @@ files:
 restarted:
   description: Units that were restarted.
   type: list
+reloaded:
+  description: Units that were reloaded.
+  type: list
 started:
   description: Units that were started or enabled.
   type: list
@@ -54,6 +59,8 @@ FILE_OPTIONS = {
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0644"},
     "units": {"type": "list", "elements": "str"},
+    "validate": {"type": "str"},
+    "reload": {"type": "bool", "default": False},
 }
 ONE_CONTENT = {"mutually_exclusive": [("content", "ini")], "required_one_of": [("content", "ini")]}
 UNIT_FOLDER = Path("/etc/systemd/system")
@@ -73,7 +80,7 @@ def render(sections: dict[str, dict[str, Any]]) -> str:
     return "".join(lines)
 
 
-def write(wanted: dict[str, Any], check_mode: bool) -> bool:
+def write(wanted: dict[str, Any], module: AnsibleModule) -> bool:
     """Make one file what is wanted, by a rename; True when that was or would be a change."""
     path = Path(wanted["path"])
     owner, group = pwd.getpwnam(wanted["owner"]).pw_uid, grp.getgrnam(wanted["group"]).gr_gid
@@ -84,7 +91,7 @@ def write(wanted: dict[str, Any], check_mode: bool) -> bool:
         present = (status.st_uid, status.st_gid, status.st_mode & 0o7777, path.read_bytes())
         if present == (owner, group, mode, content):
             return False
-    if check_mode:
+    if module.check_mode:
         return True
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -92,6 +99,14 @@ def write(wanted: dict[str, Any], check_mode: bool) -> bool:
         file.write(content)
         os.fchown(file.fileno(), owner, group)
         os.fchmod(file.fileno(), mode)
+    if wanted["validate"]:
+        command = [word.replace("%s", temporary) for word in shlex.split(wanted["validate"])]
+        code, out, error = module.run_command(command)
+        if code:
+            Path(temporary).unlink()
+            module.fail_json(
+                msg=f"{path} stays as it is: {' '.join(command)} refuses the new one: {out}{error}".strip()
+            )
     Path(temporary).rename(path)
     return True
 
@@ -112,7 +127,7 @@ class Systemd:
 
     def properties(self, units: list[str]) -> dict[str, dict[str, str]]:
         """State of each unit. Ages are on the monotonic clock, in seconds."""
-        names = "UnitFileState,ActiveState,ActiveEnterTimestampMonotonic,NeedDaemonReload"
+        names = "UnitFileState,ActiveState,ActiveEnterTimestampMonotonic,StateChangeTimestampMonotonic,NeedDaemonReload"
         code, out, error = self.module.run_command(["systemctl", "show", f"--property={names}", *units])
         if code:
             self.module.fail_json(msg=f"systemctl show: {error.strip()}")
@@ -120,16 +135,20 @@ class Systemd:
         return dict(zip(units, blocks, strict=True))
 
 
-def started_before(properties: dict[str, str], changed: float) -> bool:
-    """Whether a unit became active before a moment of the wall clock, in seconds since the epoch."""
-    active_for = time.monotonic() - int(properties["ActiveEnterTimestampMonotonic"]) / 1e6
+def started_before(properties: dict[str, str], changed: float, *, reloaded: bool) -> bool:
+    """Whether a unit became active, or was reloaded last, before a moment of the wall clock (seconds since the epoch).
+
+    A reload is a change of state, too: active, reloading, active.
+    """
+    since = properties["StateChangeTimestampMonotonic" if reloaded else "ActiveEnterTimestampMonotonic"]
+    active_for = time.monotonic() - int(since) / 1e6
     return time.time() - active_for < changed
 
 
 def converge(module: AnsibleModule) -> dict[str, Any]:
     files, units = module.params["files"], module.params["units"]
-    changed = [file["path"] for file in files if write(file, module.check_mode)]
-    result: dict[str, Any] = {"files": changed, "started": [], "restarted": []}
+    changed = [file["path"] for file in files if write(file, module)]
+    result: dict[str, Any] = {"files": changed, "started": [], "restarted": [], "reloaded": []}
     result["diff"] = [{"after": f"{path}\n", "before": "", "after_header": path} for path in changed]
     if not units:
         return result
@@ -142,19 +161,23 @@ def converge(module: AnsibleModule) -> dict[str, Any]:
         systemctl("daemon-reload")
     disabled = [unit for unit in units if properties[unit]["UnitFileState"] == "disabled"]
     idle = [unit for unit in units if properties[unit]["ActiveState"] != "active"]
-    outdated = set()
+    outdated, stale = set(), set()
     for file in files:
         newest = time.time() if file["path"] in changed else Path(file["path"]).stat().st_mtime
         for unit in file["units"] if file["units"] is not None else units:
-            if properties[unit]["ActiveState"] == "active" and started_before(properties[unit], newest):
-                outdated.add(unit)
+            state = properties[unit]
+            if state["ActiveState"] == "active" and started_before(state, newest, reloaded=file["reload"]):
+                (stale if file["reload"] else outdated).add(unit)
     result["started"] = [unit for unit in units if unit in disabled or unit in idle]
     result["restarted"] = [unit for unit in concerned if unit in outdated]
+    result["reloaded"] = [unit for unit in concerned if unit in stale - outdated]
     if not module.check_mode:
         if disabled:
             systemctl("enable", *disabled)
         if result["restarted"]:
             systemctl("restart", *result["restarted"])
+        if result["reloaded"]:
+            systemctl("reload", *result["reloaded"])
         if idle:
             systemctl("start", *idle)
     return result
@@ -169,7 +192,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     result = converge(module)
-    module.exit_json(changed=any(result[key] for key in ("files", "started", "restarted")), **result)
+    module.exit_json(changed=any(result[key] for key in ("files", "started", "restarted", "reloaded")), **result)
 
 
 if __name__ == "__main__":

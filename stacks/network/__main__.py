@@ -6,6 +6,7 @@ import pulumi_openstack as openstack
 from dougong.components import program
 from dougong.components.network import Network, NetworkArgs
 from dougong.components.security_groups import SecurityGroups, SecurityGroupsArgs
+from dougong.components.virtual_address import balanced_ports
 from dougong.components.wire import pods_on_the_wire
 
 platform = program.wanted()
@@ -30,15 +31,15 @@ security_groups = SecurityGroups(
         cidr=str(platform.network.cidr),
         access=[str(source) for source in platform.network.access],
         pod_cidr=pods_on_the_wire(platform),
-        node_ports={listener.name: listener.node_port for listener in platform.load_balancers.apps},
+        **balanced_ports(platform),
     ),
     opts=pulumi.ResourceOptions(providers=[provider]),
 )
 
 pulumi.export("network_id", network.network_id)
 pulumi.export("subnet_id", network.subnet_id)
-pulumi.export("router_id", network.router_id)
 pulumi.export("external_network_id", external.id)
+pulumi.export("router_id", network.router_id)
 pulumi.export("cidr", network.cidr)
 pulumi.export("mtu", network.mtu)
 pulumi.export(

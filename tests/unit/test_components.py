@@ -24,7 +24,7 @@ def pool_args(
     external_network: str | None = None,
     anti_affinity: AntiAffinity = "preferred",
     availability_zones: tuple[str, ...] = (),
-    allowed_cidrs: tuple[str, ...] = (),
+    allowed_addresses: tuple[str, ...] = (),
 ) -> NodePoolArgs:
     return NodePoolArgs(
         role="worker",
@@ -38,7 +38,7 @@ def pool_args(
         external_network=external_network,
         anti_affinity=anti_affinity,
         availability_zones=availability_zones,
-        allowed_cidrs=allowed_cidrs,
+        allowed_addresses=allowed_addresses,
         volumes=VOLUMES[:1],
     )
 
@@ -146,7 +146,7 @@ class TestNodePool:
 
     def test_only_pods_on_the_wire_get_allowed_addresses(self) -> None:
         [overlay] = declared_pool(pool_args(count=1)).of_type("Port").values()
-        [plain] = declared_pool(pool_args(count=1, allowed_cidrs=("10.244.0.0/16",))).of_type("Port").values()
+        [plain] = declared_pool(pool_args(count=1, allowed_addresses=("10.244.0.0/16",))).of_type("Port").values()
         assert overlay.inputs["allowedAddressPairs"] == []
         assert plain.inputs["allowedAddressPairs"] == [{"ipAddress": "10.244.0.0/16"}]
 

@@ -99,7 +99,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
 
 
 def test_up_goes_from_the_artifacts_to_the_answer(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    run = up.up("lab")
+    assert up.up("lab") is True
+    run = runs.find("lab", "last")
     assert world.calls == [
         "artifacts.ensure",
         "artifacts.ensure",
