@@ -2,6 +2,8 @@
 
 from dougong.platform.findings import Finding, PlatformError
 from dougong.platform.model import (
+    Backup,
+    BackupTarget,
     Calico,
     Cloud,
     Demo,
@@ -19,6 +21,8 @@ from dougong.platform.schema import json_schema
 from dougong.platform.validation import Validation, load, validate
 
 __all__ = [
+    "Backup",
+    "BackupTarget",
     "Calico",
     "Cloud",
     "Demo",

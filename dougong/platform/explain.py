@@ -150,10 +150,17 @@ def _resolve(location: Location) -> tuple[Any, FieldInfo | None]:
             kind = next(reversed(get_args(kind)), None)
         elif part in kind.model_fields:
             field = kind.model_fields[part]
-            kind = field.annotation
+            kind = _present(field.annotation)
         else:
             break
     return kind, field
+
+
+def _present(kind: Any) -> Any:
+    """The type of a value that may be left out: X of `X | None`."""
+    return (
+        next((choice for choice in get_args(kind) if _is_model(choice)), kind) if type(None) in get_args(kind) else kind
+    )
 
 
 def _is_model(kind: Any) -> bool:

@@ -201,6 +201,31 @@ SecretsProvider = Annotated[
     ),
 ]
 
+_WEEKDAY = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MOMENT = r"[\d*,/.]+"
+OnCalendar = Annotated[
+    str,
+    Text(
+        rf"hourly|daily|weekly|monthly|({_WEEKDAY}((,|\.\.){_WEEKDAY})* )?({_MOMENT}(-{_MOMENT}){{1,2}} )?"
+        rf"{_MOMENT}(:{_MOMENT}){{1,2}}( [A-Z][A-Za-z_/]+)?",
+        100,
+        "not a time as systemd writes it",
+        "Write daily, or a time such as 02:30 or Mon..Fri *-*-* 01:00:00 (man 7 systemd.time, Calendar Events).",
+    ),
+]
+AgeRecipient = Annotated[
+    str,
+    Text(
+        r"age1[ac-hj-np-z02-9]{58}",
+        62,
+        "not a public key of age",
+        "Write the line that `age-keygen -y FILE` prints; it begins with age1.",
+    ),
+]
+RcloneOption = Annotated[
+    str, Text(r"[a-z][a-z0-9_]*", 64, "not an option of rclone", "Write its name as in rclone.conf, such as endpoint.")
+]
+
 Network4 = Annotated[
     IPv4Network, BeforeValidator(_network), WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+/[0-9]{1,2}$"})
 ]

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from dougong.platform.fields import (
     Address4,
+    AgeRecipient,
     Backend,
     CloudName,
     DnsDomain,
@@ -18,7 +19,9 @@ from dougong.platform.fields import (
     Mtu,
     Network4,
     NodePort,
+    OnCalendar,
     Port,
+    RcloneOption,
     SecretsProvider,
     Taint,
     UserName,
@@ -114,18 +117,15 @@ class Listener(Model):
 
 
 class LoadBalancers(Model):
-    """Octavia load balancers: one for the Kubernetes API, one for the applications."""
+    """The ways in: one for the Kubernetes API, one for the applications."""
 
-    provider: Literal["amphora", "ovn"] = "amphora"
-    """Octavia provider: amphora is a virtual machine per load balancer, ovn is part of the network (layer 4)."""
+    provider: Literal["amphora", "ovn", "keepalived"] = "amphora"
+    """Octavia provider: amphora is a virtual machine per load balancer, ovn is part of the network (layer 4). On a
+    cloud without Octavia: keepalived, an address that the control-plane hosts share, with HAProxy on each of them."""
     apps: list[Listener] = Field(default_factory=list)
     """Ports of the applications' load balancer; empty: there is none."""
 
 
-class Kubernetes(Model):
-    """Kubernetes, installed by kubeadm."""
-
-    type: Literal["kubernetes"]
 class StorageClass(Model):
     """A StorageClass: the volumes that applications may claim, each a Cinder volume of the cloud."""
 
@@ -149,6 +149,10 @@ class CloudIntegration(Model):
     """Storage classes; the first one is the default. Empty: no volumes."""
 
 
+class Kubernetes(Model):
+    """Kubernetes, installed by kubeadm."""
+
+    type: Literal["kubernetes"]
     """The orchestrator."""
     version: KubernetesVersion
     """Version with patch level, without `v`."""
@@ -158,12 +162,12 @@ class CloudIntegration(Model):
     """Addresses of services."""
     dns_domain: DnsDomain = "cluster.local"
     """DNS domain inside the cluster."""
+    cloud_integration: CloudIntegration = CloudIntegration()
+    """Load balancers and volumes of the cloud for what runs on the cluster."""
 
 
 class Calico(Model):
     """Calico: pod network and NetworkPolicy."""
-    cloud_integration: CloudIntegration = CloudIntegration()
-    """Load balancers and volumes of the cloud for what runs on the cluster."""
 
     type: Literal["calico"]
     """The network plugin."""
@@ -188,6 +192,32 @@ class Services(Model):
 
     demo: Demo = Demo()
     """The demo application."""
+
+
+class BackupTarget(Model):
+    """A place for backups that all control-plane hosts can reach."""
+
+    type: Literal["directory", "s3", "swift"]
+    """What it is: a directory of a file system that the hosts share, S3 object storage, or OpenStack's Swift."""
+    path: CloudName
+    """The directory; or the bucket or container, with a prefix if wanted. It has to be there."""
+    options: dict[RcloneOption, str] = Field(default_factory=dict)
+    """How an object store is reached, as rclone's options for it, such as endpoint and access_key_id; what is secret
+    belongs into the inventory variable backup_target_secrets, in a vault."""
+
+
+class Backup(Model):
+    """Backups of the control plane: etcd, certificates, keys."""
+
+    schedule: OnCalendar | None = None
+    """When the hosts make one by themselves, as systemd's OnCalendar; left out: only `dougong backup` does."""
+    target: BackupTarget | None = None
+    """Where they are kept; left out: the state folder of the machine on which `dougong backup` is called."""
+    keep: int = Field(default=14, ge=1, le=10000)
+    """How many stay; the oldest goes when a new one has been read back."""
+    recipients: list[AgeRecipient] = Field(default_factory=list)
+    """Further public keys of age: whoever has one of the private keys can open the backups, as the key in the state
+    folder can."""
 
 
 class State(Model):
@@ -218,6 +248,8 @@ class Platform(Model):
     """What connects containers."""
     services: Services = Services()
     """What runs on top."""
+    backup: Backup = Backup()
+    """How it is backed up."""
     state: State = State()
     """Where the state is kept."""
 

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from typing import Any, Literal
 
 from dougong.platform.findings import Location
-from dougong.platform.model import Cloud, Kubernetes, LoadBalancers, Network, Pool, Services
+from dougong.platform.model import Backup, Cloud, Kubernetes, LoadBalancers, Network, Pool, Services
 
 Pools = dict[str, Pool]
 
@@ -57,8 +57,27 @@ SERVICE_PREFIXES = range(12, 29)
 """kube-apiserver refuses a larger range than /12; kubeadm takes the tenth address for DNS."""
 NEUTRON_OVERHEAD = 10
 """Addresses of the subnet that are not for hosts: network, broadcast, gateway, DHCP ports, two load balancers."""
+CONTROL_PLANE_PORTS = {
+    22: "SSH",
+    2379: "etcd",
+    2380: "etcd",
+    2381: "etcd's metrics",
+    6443: "kube-apiserver",
+    8404: "HAProxy's health",
+    8443: "the Kubernetes API at the virtual address",
+    9099: "Calico's health",
+    10248: "the kubelet's health",
+    10249: "kube-proxy's metrics",
+    10250: "the kubelet",
+    10256: "kube-proxy's health",
+    10257: "kube-controller-manager",
+    10259: "kube-scheduler",
+}
+"""Where HAProxy cannot listen beside them (kubernetes.io/docs, "Ports and Protocols", and this installation's own)."""
 LARGEST_QUORUM = 7
 """etcd.io/docs: "an etcd cluster probably should have no more than seven nodes"."""
+RCLONE_SECRETS = {"secret_access_key", "session_token", "key", "auth_token", "application_credential_secret"}
+"""rclone.org, s3 and swift: the options that authenticate."""
 
 
 def rule(function: Rule) -> Rule:
@@ -373,6 +392,42 @@ def demo_has_a_listener(load_balancers: LoadBalancers, services: Services) -> It
             f"there is no listener {services.demo.listener!r} in load_balancers.apps",
             f"Use one of {', '.join(known)}." if known else "Add it there, with port and node_port.",
         )
+
+
+# --- backups ----------------------------------------------------------------------------------------------------------
+
+
+@rule
+def a_schedule_has_a_target(backup: Backup) -> Iterator[Problem]:
+    if backup.schedule and not backup.target:
+        yield Problem(
+            ("backup", "schedule"),
+            "the hosts would make backups by themselves, and there is no backup.target that they could send them to",
+            "Name a target: a directory that the hosts share, s3 or swift.",
+        )
+
+
+@rule
+def a_target_has_a_fitting_path(backup: Backup) -> Iterator[Problem]:
+    if not backup.target:
+        return
+    path, where = backup.target.path, ("backup", "target", "path")
+    if backup.target.type == "directory" and not path.startswith("/"):
+        yield Problem(where, f"{path} is not an absolute path", "Write a path such as /mnt/backup.")
+    if backup.target.type != "directory" and (path.startswith("/") or "//" in path or path.endswith("/")):
+        yield Problem(where, f"{path} is not a bucket or container", "Write bucket, or bucket/prefix.")
+
+
+@rule
+def secrets_are_not_in_this_file(backup: Backup) -> Iterator[Problem]:
+    for option in backup.target.options if backup.target else {}:
+        if option in RCLONE_SECRETS:
+            yield Problem(
+                ("backup", "target", "options", option),
+                f"{option} is a secret, and this file is none",
+                "Put it into backup_target_secrets in group_vars/, encrypted by ansible-vault.",
+                key=True,
+            )
 
 
 def _cluster_networks(orchestrator: Kubernetes) -> dict[Location, IPv4Network]:
