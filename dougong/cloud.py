@@ -70,9 +70,15 @@ def keystone(platform: Platform) -> dict[str, Any]:
         ) from error
 
 
-def _application_credentials(connection: Connection) -> Iterable[Any]:
+def application_credentials(connection: Connection) -> Iterable[Any]:
+    """Those of the user behind a connection for the project behind it."""
     identity: Any = connection.identity  # version 3, as every cloud since 2018; the type leaves room for 2
-    return identity.application_credentials(user=connection.current_user_id)  # type: ignore[no-any-return]  # see above
+    project = connection.current_project_id
+    return [
+        found
+        for found in identity.application_credentials(user=connection.current_user_id)
+        if found.project_id == project
+    ]
 
 
 def remaining(platform: Platform) -> list[tuple[str, str, str]]:
@@ -94,9 +100,7 @@ def remaining(platform: Platform) -> list[tuple[str, str, str]]:
         "router": lambda: connection.network.routers(project_id=project),
         "network": lambda: connection.network.networks(project_id=project),
         "security group": lambda: connection.network.security_groups(project_id=project),
-        "application credential": lambda: (
-            found for found in _application_credentials(connection) if found.project_id == project
-        ),
+        "application credential": lambda: application_credentials(connection),
     }
     return [
         (kind, item.name or getattr(item, "floating_ip_address", None) or "-", item.id)

@@ -273,6 +273,9 @@ def _recover(stack: _Stack, on_event: OnEvent | None) -> None:
     connection = cloud.connect(stack.platform)
     found: dict[str, str] = {}
     for urn, kind, inputs in pending.creates(state):
+        if pending.discard(connection, kind, inputs):
+            runs.current().note(f"{kind_of(urn)} {name_of(urn)} of the killed run is removed: nobody has its secret")
+            continue
         identifier = pending.find(connection, kind, inputs)
         if identifier:
             pending.wait(connection, kind, identifier)

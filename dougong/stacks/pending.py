@@ -11,6 +11,7 @@ from typing import Any
 from openstack.connection import Connection
 from openstack.exceptions import ResourceFailure, ResourceTimeout
 
+from dougong import cloud
 from dougong.errors import DougongError
 
 Inputs = dict[str, Any]
@@ -81,6 +82,26 @@ def find(connection: Connection, kind: str, inputs: Inputs) -> str | None:
     else:
         return None
     return found[0] if len(found) == 1 else None
+
+
+def discard(connection: Connection, kind: str, inputs: Inputs) -> bool:
+    """Remove what cannot be taken over: the secret of an application credential was told to the killed run alone.
+
+    Args:
+        connection: to the project that it would be in.
+        kind: its token.
+        inputs: what it was to be.
+
+    Returns:
+        Whether there was anything of that kind.
+    """
+    if kind != "openstack:identity/applicationCredential:ApplicationCredential":
+        return False
+    found = [item for item in cloud.application_credentials(connection) if item.name == inputs.get("name")]
+    for credential in found:
+        identity: Any = connection.identity  # version 3: see dougong.cloud
+        identity.delete_application_credential(connection.current_user_id, credential)
+    return bool(found)
 
 
 def wait(connection: Connection, kind: str, identifier: str) -> None:

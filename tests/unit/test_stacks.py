@@ -263,3 +263,20 @@ class TestPending:
 
     def test_what_is_unknown_is_not_found(self) -> None:
         assert pending.find(self.cloud(), "openstack:dns/zone:Zone", {"name": "zone"}) is None
+
+    def test_a_credential_whose_secret_nobody_has_is_removed(self) -> None:
+        mine = [SimpleNamespace(id=f"id-{name}", name=name, project_id="project") for name in ("lab", "other")]
+        removed: list[str] = []
+        connection: Any = SimpleNamespace(
+            current_user_id="me",
+            current_project_id="project",
+            identity=SimpleNamespace(
+                application_credentials=lambda user: mine,
+                delete_application_credential=lambda user, credential: removed.append(credential.id),
+            ),
+        )
+        kind = "openstack:identity/applicationCredential:ApplicationCredential"
+        assert pending.discard(connection, kind, {"name": "lab"})
+        assert removed == ["id-lab"]
+        assert not pending.discard(connection, "openstack:compute/instance:Instance", {"name": "lab"})
+        assert removed == ["id-lab"]
