@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dougong import ansible, artifacts, environment, paths, progress, runs
+from dougong.backup import sidecar
 from dougong.console import duration, out
 from dougong.errors import DougongError
 from dougong.platform import Platform
@@ -74,9 +75,11 @@ def _plan(name: str, target: str, batch: int) -> plan.Plan:
 
 
 def _last_backup(name: str) -> datetime | None:
-    """When `dougong backup` last succeeded."""
-    ended = [run.finished for run in runs.history(name) if run.command == "backup" and run.state == "ok"]
-    return ended[0] if ended else None
+    """When the last backup that is known here was made."""
+    try:
+        return sidecar.last(name).created
+    except DougongError:
+        return None
 
 
 def _refused(made: plan.Plan) -> DougongError:

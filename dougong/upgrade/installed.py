@@ -25,6 +25,10 @@ SET_ASIDE = "dougong.local/set-aside"
 
 # Long enough for a loaded API server, short enough for somebody who waits for a plan.
 _TIMEOUT_SECONDS = 15
+_SILENT = (
+    "after an upgrade that was broken off it may be starting again: try once more in two minutes; what keeps it from "
+    "that: dougong status"
+)
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 # kubeadm's labels of static pods.
 _STATIC = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -136,7 +140,7 @@ def read(kubeconfig: Path, backup: datetime | None = None) -> Installed:
         return _read(client, _certificates(kubeconfig), backup)
     except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        raise DougongError(f"the API server does not answer: {reason}", "dougong status") from error
+        raise DougongError(f"the API server does not answer: {reason}", _SILENT) from error
 
 
 def _read(client: Any, certificates: dict[str, datetime], backup: datetime | None) -> Installed:
@@ -247,7 +251,7 @@ def _certificates(kubeconfig: Path) -> dict[str, datetime]:
     try:
         answered = ssl.get_server_certificate((served.hostname or "", served.port or 443), timeout=_TIMEOUT_SECONDS)
     except OSError as error:
-        raise DougongError(f"{cluster['server']} does not answer: {error}", "dougong status") from error
+        raise DougongError(f"{cluster['server']} does not answer: {error}", _SILENT) from error
     found = {
         "the cluster's CA": base64.b64decode(cluster["certificate-authority-data"]),
         "the API server's certificate": answered.encode(),
