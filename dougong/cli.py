@@ -35,7 +35,9 @@ _HELP = "\n\n".join(
 # Command groups of their own modules: name → (module, what stands in --help).
 _GROUPS = {
     "lab": ("dougong.lab", "The embedded OpenStack on this machine."),
+    "bench": ("dougong.bench.cli", "Measurements: the pod network against the hosts' own."),
     "artifacts": ("dougong.artifacts.cli", "The catalogue of third-party files."),
+    "backup": ("dougong.backup.cli", "Back the control plane up: etcd, certificates, keys."),
     "certificates": ("dougong.certificates.cli", "Certificates: status, renewal, rotation of the authorities."),
 }
 
@@ -318,16 +320,37 @@ def down(
     In the right order; then list what is left in the project (nothing).
     """
     if not yes:
-        _confirm(environment)
+        _confirm(environment, "removes it with all its data")
     from dougong import down
 
     raise typer.Exit(OK if down.down(environment, keep_lab=keep_lab, destroy_data=destroy_data) else DIFFERS)
 
 
-def _confirm(environment: str) -> None:
+@app.command()
+def restore(
+    environment: Environment = "lab",
+    wanted: Annotated[
+        str, typer.Option("--from", metavar="ID|FILE", help="As in `dougong backup list`, or a file; or: latest.")
+    ] = "latest",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Bring the cluster back to a backup.
+
+    In place, or on new hosts after `up`. A backup that is damaged or for another key is refused before anything is
+    touched. May be stopped anywhere and started again.
+    """
+    if not yes:
+        _confirm(environment, f"brings it back to the backup {wanted}, and what the cluster knew since then is lost")
+    from dougong.backup import restore
+
+    restore.restore(environment, wanted)
+
+
+def _confirm(environment: str, consequence: str) -> None:
     if not console.interactive():
-        raise DougongError(f"this removes {environment!r} with all its data, and nobody is there to ask", "add --yes")
-    console.out().print(f"This removes [bold]{environment}[/] with all its data.")
+        raise DougongError(f"{environment!r}: this {consequence}, and nobody is there to ask", "add --yes")
+    console.out().print(f"[bold]{environment}[/]: this {consequence}.")
     if typer.prompt("Type its name to go on") != environment:
         raise DougongError("that is not its name: nothing was touched")
 

@@ -94,6 +94,11 @@ class Cluster:
         Path(self.variables["MOLECULE_EPHEMERAL_DIRECTORY"], "state.yml").unlink(missing_ok=True)
         self._molecule("converge")
 
+    def create(self) -> None:
+        """Make hosts that are not there, with nothing on them."""
+        Path(self.variables["MOLECULE_EPHEMERAL_DIRECTORY"], "state.yml").unlink(missing_ok=True)
+        self._molecule("create")
+
     def destroy(self) -> None:
         """Take everything away."""
         self._molecule("destroy")

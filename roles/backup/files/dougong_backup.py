@@ -27,7 +27,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, Protocol
 
 CONFIGURATION = Path("/etc/dougong/backup.json")
 KUBERNETES = Path("/etc/kubernetes")
@@ -42,26 +42,28 @@ SPARE_BYTES = 64 << 20
 ABANDONED = datetime.timedelta(days=1)
 
 
-class Refused(Exception):
+class BackupError(Exception):
     """What is wrong, and what to do about it."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(f"{message}\n  → {remedy}")
 
 
-def run(*words: str | Path, remedy: str, stdin: BinaryIO | None = None) -> bytes:
+def run(*words: str | Path, remedy: str, stdin: IO[bytes] | None = None) -> bytes:
     """What a command prints.
 
     Raises:
-        Refused: it failed; with what it said.
+        BackupError: it failed; with what it said.
     """
     done = subprocess.run([str(word) for word in words], stdin=stdin, capture_output=True, check=False)
     if done.returncode:
-        raise Refused(f"`{' '.join(map(str, words))}` failed: {done.stderr.decode(errors='replace').strip()}", remedy)
+        raise BackupError(
+            f"`{' '.join(map(str, words))}` failed: {done.stderr.decode(errors='replace').strip()}", remedy
+        )
     return done.stdout
 
 
-def digest(file: BinaryIO) -> tuple[str, int]:
+def digest(file: IO[bytes]) -> tuple[str, int]:
     """SHA-256 and size, in bytes, of what is left of a file."""
     total, size = hashlib.sha256(), 0
     while chunk := file.read(CHUNK):
@@ -98,7 +100,9 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_dir():
-            raise Refused(f"{path} is not there", "mount the file system that backups are kept on, or make the folder")
+            raise BackupError(
+                f"{path} is not there", "mount the file system that backups are kept on, or make the folder"
+            )
 
     def names(self) -> list[str]:
         return [file.name for file in self.path.iterdir()]
@@ -140,7 +144,7 @@ class Remote:
             assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
             found = digest(process.stdout)
         if process.returncode:
-            raise Refused(f"{self.address}/{name} cannot be read back", self.remedy)
+            raise BackupError(f"{self.address}/{name} cannot be read back", self.remedy)
         return found
 
     def delete(self, name: str) -> None:
@@ -183,13 +187,13 @@ def keep(store: Store, archive: Path, about: dict[str, Any], count: int) -> None
         count: how many backups of the cluster stay.
 
     Raises:
-        Refused: what is stored is not what was sent.
+        BackupError: what is stored is not what was sent.
     """
     name = about["id"]
     store.put(archive, name + ARCHIVE)
     found = store.digest(name + ARCHIVE)
     if found != (about["sha256"], about["size"]):
-        raise Refused(
+        raise BackupError(
             f"{name}{ARCHIVE} was sent with sha256 {about['sha256']} and reads back with {found[0]}",
             "the store or the way to it damages data: mend that; older backups were left alone",
         )
@@ -253,7 +257,7 @@ def inspect(snapshot: Path) -> dict[str, Any]:
     """What is in a snapshot: hash, revision, totalKey, totalSize, version.
 
     Raises:
-        Refused: it is damaged.
+        BackupError: it is damaged.
     """
     size = snapshot.stat().st_size
     with snapshot.open("rb") as file:
@@ -265,7 +269,7 @@ def inspect(snapshot: Path) -> dict[str, Any]:
             left -= len(chunk)
         whole = size % SECTOR == DIGEST and file.read() == total.digest()
     if not whole:
-        raise Refused("etcd's snapshot is damaged: its own checksum does not match", "take another backup")
+        raise BackupError("etcd's snapshot is damaged: its own checksum does not match", "take another backup")
     found: dict[str, Any] = json.loads(
         run("etcdutl", "snapshot", "status", snapshot, "--write-out=json", remedy="take another backup")
     )
@@ -291,7 +295,7 @@ def create(configuration: dict[str, Any], if_leader: bool, owner: str) -> dict[s
     spool = Path(configuration["spool"])
     free = shutil.disk_usage(spool).free
     if free < (needed := 2 * status["dbSize"] + SPARE_BYTES):
-        raise Refused(
+        raise BackupError(
             f"{spool} has {free >> 20} MiB free; a backup passes through it and needs {needed >> 20} MiB",
             "make room on that file system",
         )
@@ -322,6 +326,7 @@ def create(configuration: dict[str, Any], if_leader: bool, owner: str) -> dict[s
         archive.unlink()
     else:
         shutil.chown(archive, owner)
+        (spool / (about["id"] + SIDECAR)).write_text(json.dumps(about, indent=2))
     return about
 
 
@@ -356,7 +361,7 @@ def pack(parts: dict[str, Path], manifest: dict[str, Any], recipients: Sequence[
                     member.size = path.stat().st_size
                     tar.addfile(member, file)
     if process.returncode:
-        raise Refused("age could not encrypt the backup", "see what it says above; recipients are in platform.yml")
+        raise BackupError("age could not encrypt the backup", "see what it says above; recipients are in platform.yml")
     target.chmod(0o400)
 
 
@@ -387,11 +392,22 @@ def taken(configuration: dict[str, Any], name: str) -> None:
 # --- using a backup ---------------------------------------------------------------------------------------------------
 
 
+def listing(store: Store, cluster: str) -> list[dict[str, Any]]:
+    """What the sidecars of a cluster's backups say, oldest first."""
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in identifiers(store.names(), cluster):
+            sidecar = Path(scratch) / (name + SIDECAR)
+            store.get(name + SIDECAR, sidecar)
+            found.append(json.loads(sidecar.read_text()))
+    return found
+
+
 def bring(store: Store, name: str, folder: Path) -> dict[str, Any]:
     """Have a backup in a local folder.
 
     Raises:
-        Refused: what is stored is not what was stored once.
+        BackupError: what is stored is not what was stored once.
     """
     for suffix in (SIDECAR, ARCHIVE):
         store.get(name + suffix, folder / (name + suffix))
@@ -402,7 +418,7 @@ def intact(archive: Path) -> dict[str, Any]:
     """What the sidecar beside an archive says, after the archive was compared with it.
 
     Raises:
-        Refused: one of them is missing, or they do not belong together.
+        BackupError: one of them is missing, or they do not belong together.
     """
     sidecar = archive.with_name(archive.name.removesuffix(ARCHIVE) + SIDECAR)
     other = "use another backup: dougong backup list"
@@ -412,13 +428,13 @@ def intact(archive: Path) -> dict[str, Any]:
             found = digest(file)
         wanted = (about["sha256"], about["size"])
     except FileNotFoundError as error:
-        raise Refused(f"{error.filename} is missing", other) from error
+        raise BackupError(f"{error.filename} is missing", other) from error
     except (ValueError, KeyError) as error:
-        raise Refused(f"{sidecar} is damaged: {error}", other) from error
+        raise BackupError(f"{sidecar} is damaged: {error}", other) from error
     if found[1] != wanted[1]:
-        raise Refused(f"{archive} is truncated: it has {found[1]} of {wanted[1]} bytes", other)
+        raise BackupError(f"{archive} is truncated: it has {found[1]} of {wanted[1]} bytes", other)
     if found != wanted:
-        raise Refused(f"{archive} is corrupted: its sha256 is {found[0]}, written was {wanted[0]}", other)
+        raise BackupError(f"{archive} is corrupted: its sha256 is {found[0]}, written was {wanted[0]}", other)
     return about
 
 
@@ -434,7 +450,7 @@ def unpack(archive: Path, identity: Path, folder: Path) -> dict[str, Any]:
         The manifest.
 
     Raises:
-        Refused: the backup is damaged or not for this key.
+        BackupError: the backup is damaged or not for this key.
     """
     about = intact(archive)
     folder.mkdir(mode=0o700, parents=True)
@@ -468,12 +484,12 @@ def decrypt(archive: Path, identity: Path, folder: Path) -> None:
         said.seek(0)
         words_of_age = said.read().decode(errors="replace").strip()
     if "no identity matched" in words_of_age:
-        raise Refused(
+        raise BackupError(
             f"{identity} does not open {archive}: it was encrypted for other keys",
             "use the key of the controller that made it, or one of platform.yml's backup.recipients",
         )
     if broken or process.returncode:
-        raise Refused(
+        raise BackupError(
             f"{archive} cannot be opened: {words_of_age or broken}", "use another backup: dougong backup list"
         )
 
@@ -483,7 +499,7 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
     name = PurePosixPath(member.name)
     source = tar.extractfile(member) if member.isreg() else None
     if source is None or name.is_absolute() or ".." in name.parts:
-        raise Refused(f"the backup holds {member.name!r}, which is no plain file of a backup", "do not use it")
+        raise BackupError(f"the backup holds {member.name!r}, which is no plain file of a backup", "do not use it")
     path = folder / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("xb") as file:
@@ -495,45 +511,27 @@ def check(manifest: dict[str, Any], about: dict[str, Any], folder: Path) -> None
     """Compare what was unpacked with what the manifest says.
 
     Raises:
-        Refused: they differ.
+        BackupError: they differ.
     """
     other = "use another backup: dougong backup list"
     for name, wanted in manifest["parts"].items():
         with (folder / name).open("rb") as file:
             if digest(file)[0] != wanted:
-                raise Refused(f"{name} in the backup is not what was put there", other)
+                raise BackupError(f"{name} in the backup is not what was put there", other)
     if manifest["id"] != about["id"]:
-        raise Refused(f"the backup says it is {manifest['id']}, its sidecar says {about['id']}", other)
+        raise BackupError(f"the backup says it is {manifest['id']}, its sidecar says {about['id']}", other)
     found = inspect(folder / SNAPSHOT)
     if found != manifest["snapshot"]:
-        raise Refused(f"etcd's snapshot holds {found}, written was {manifest['snapshot']}", other)
+        raise BackupError(f"etcd's snapshot holds {found}, written was {manifest['snapshot']}", other)
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Backups of a Kubernetes control plane.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    made = commands.add_parser("create", help="on a control-plane host: make a backup, send it to the target")
-    made.add_argument("--if-leader", action="store_true", help="do nothing unless this host's etcd member leads")
-    made.add_argument("--owner", default="root", help="who may read it where there is no target")
-    commands.add_parser("taken", help="on that host: the controller has it").add_argument("id")
-    listed = commands.add_parser("list", help="what the target (or a folder) holds, as JSON, oldest first")
-    listed.add_argument("--folder", type=Path)
-    listed.add_argument("--cluster", help="with --folder: whose backups")
-    brought = commands.add_parser("bring", help="on a control-plane host: have a backup of the target in the spool")
-    brought.add_argument("--owner", default="root", help="who may read it")
-    brought.add_argument("id")
-    kept = commands.add_parser("keep", help="on the controller: put a backup into a folder, and prune it")
-    kept.add_argument("--folder", type=Path, required=True)
-    kept.add_argument("--keep", type=int, required=True)
-    kept.add_argument("archive", type=Path)
-    opened = commands.add_parser("open", help="on the controller: decrypt a backup and check everything in it")
-    opened.add_argument("--identity", type=Path, required=True, help="file with age's private key")
-    opened.add_argument("--into", type=Path, help="new folder for the content; without it nothing stays")
-    opened.add_argument("archive", type=Path)
-    return parser.parse_args()
+def configured() -> dict[str, Any]:
+    """What the role `backup` wrote on this host."""
+    configuration: dict[str, Any] = json.loads(CONFIGURATION.read_text())
+    return configuration
 
 
 @contextmanager
@@ -544,47 +542,75 @@ def locked() -> Iterator[None]:
         yield
 
 
-def main(options: argparse.Namespace) -> Any:
-    """Do what was asked; what it returns is printed as JSON."""
-    if options.command == "keep":
-        about = intact(options.archive)
-        keep(Folder(options.folder), options.archive, about, options.keep)
-        return about
-    if options.command == "open":
-        with tempfile.TemporaryDirectory() as scratch:
-            return unpack(options.archive, options.identity, options.into or Path(scratch) / "opened")
-    if options.command == "list" and options.folder:
-        return listing(Folder(options.folder), options.cluster)
-    configuration = json.loads(CONFIGURATION.read_text())
-    spool = Path(configuration["spool"])
-    if options.command == "list":
-        return listing(target(configuration), configuration["cluster"])
+def on_create(options: argparse.Namespace) -> dict[str, Any]:
     with locked():
-        if options.command == "create":
-            about = create(configuration, options.if_leader, options.owner)
-            if about and not configuration["target"]:
-                (spool / (about["id"] + SIDECAR)).write_text(json.dumps(about, indent=2))
-            return about
-        if options.command == "taken":
-            return taken(configuration, options.id)
+        return create(configured(), options.if_leader, options.owner)
+
+
+def on_taken(options: argparse.Namespace) -> None:
+    with locked():
+        taken(configured(), options.id)
+
+
+def on_bring(options: argparse.Namespace) -> dict[str, Any]:
+    configuration = configured()
+    spool = Path(configuration["spool"])
+    with locked():
         about = bring(target(configuration), options.id, spool)
         shutil.chown(spool / (about["id"] + ARCHIVE), options.owner)
         return about
 
 
-def listing(store: Store, cluster: str) -> list[dict[str, Any]]:
-    """What the sidecars say, oldest first."""
-    found = []
+def on_list(options: argparse.Namespace) -> list[dict[str, Any]]:
+    if options.folder:
+        return listing(Folder(options.folder), options.cluster)
+    configuration = configured()
+    return listing(target(configuration), configuration["cluster"])
+
+
+def on_keep(options: argparse.Namespace) -> None:
+    keep(Folder(options.folder), options.archive, intact(options.archive), options.keep)
+
+
+def on_open(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
-        for name in identifiers(store.names(), cluster):
-            sidecar = Path(scratch) / (name + SIDECAR)
-            store.get(name + SIDECAR, sidecar)
-            found.append(json.loads(sidecar.read_text()))
-    return found
+        return unpack(options.archive, options.identity, options.into or Path(scratch) / "opened")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Backups of a Kubernetes control plane. What there is to say is JSON.")
+    commands = parser.add_subparsers(required=True)
+    made = commands.add_parser("create", help="on a control-plane host: make a backup, send it to the target")
+    made.add_argument("--if-leader", action="store_true", help="do nothing unless this host's etcd member leads")
+    made.add_argument("--owner", default="root", help="who may read it where there is no target")
+    made.set_defaults(run=on_create)
+    fetched = commands.add_parser("taken", help="on that host: the controller has it")
+    fetched.add_argument("id")
+    fetched.set_defaults(run=on_taken)
+    brought = commands.add_parser("bring", help="on a control-plane host: have a backup of the target in the spool")
+    brought.add_argument("--owner", default="root", help="who may read it")
+    brought.add_argument("id")
+    brought.set_defaults(run=on_bring)
+    listed = commands.add_parser("list", help="what the target (or a folder) holds, oldest first")
+    listed.add_argument("--folder", type=Path)
+    listed.add_argument("--cluster", help="with --folder: whose backups")
+    listed.set_defaults(run=on_list)
+    kept = commands.add_parser("keep", help="on the controller: put a backup into a folder, and prune it")
+    kept.add_argument("--folder", type=Path, required=True)
+    kept.add_argument("--keep", type=int, required=True)
+    kept.add_argument("archive", type=Path)
+    kept.set_defaults(run=on_keep)
+    opened = commands.add_parser("open", help="on the controller: decrypt a backup and check everything in it")
+    opened.add_argument("--identity", type=Path, required=True, help="file with age's private key")
+    opened.add_argument("--into", type=Path, help="new folder for the content; without it nothing stays")
+    opened.add_argument("archive", type=Path)
+    opened.set_defaults(run=on_open)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
+    asked = arguments()
     try:
-        print(json.dumps(main(arguments()), indent=2))
-    except Refused as refused:
-        sys.exit(f"dougong-backup: {refused}")
+        print(json.dumps(asked.run(asked), indent=2))
+    except BackupError as error:
+        sys.exit(f"dougong-backup: {error}")
