@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import ansible.module_utils
 import pytest
 import yaml
 from cryptography import x509
@@ -17,6 +19,9 @@ from cryptography.x509.oid import NameOID
 from dougong.certificates import model, rotation, table
 from dougong.certificates.rotation import AUTHORITIES
 from dougong.errors import DougongError
+from dougong.paths import ROOT
+
+PLUGINS = ROOT / "plugins"
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -187,3 +192,59 @@ def test_pods_that_started_before_the_authority_was_published_hold_the_old_one()
         pod("done", "2026-11-20T00:00:00Z", phase="Succeeded"),
     ]
     assert rotation.outdated_clients(pods, [trust]) == ["default/before"]
+
+
+class TestComponents:
+    MANIFEST = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  annotations:
+    kubeadm.kubernetes.io/etcd.advertise-client-urls: https://10.0.0.1:2379
+  labels:
+    tier: control-plane
+spec:
+  containers:
+  - command:
+    - kube-controller-manager
+    - --cluster-signing-cert-file=/etc/kubernetes/pki/ca.crt
+    - --cluster-signing-key-file=/etc/kubernetes/pki/ca.key
+"""
+
+    @pytest.fixture
+    def module(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """The module as Ansible would import it."""
+        monkeypatch.setattr(
+            ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PLUGINS / "module_utils")]
+        )
+        spec = importlib.util.spec_from_file_location("components", PLUGINS / "modules" / "kubernetes_components.py")
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def test_a_restart_is_one_annotation(self, module: Any) -> None:
+        once = module.annotated(self.MANIFEST, "a")
+        assert yaml.safe_load(once)["metadata"]["annotations"][module.ANNOTATION] == "a"
+        twice = module.annotated(once, "b")
+        assert yaml.safe_load(twice)["metadata"]["annotations"][module.ANNOTATION] == "b"
+        assert len(twice) == len(once)
+
+    def test_a_manifest_without_annotations_gets_them(self, module: Any) -> None:
+        bare = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n"
+        assert yaml.safe_load(module.annotated(bare, "a"))["metadata"] == {
+            "name": "a",
+            "annotations": {module.ANNOTATION: "a"},
+        }
+
+    def test_a_flag_gets_another_value_and_no_other_flag_does(self, module: Any) -> None:
+        changed = module.with_arguments(self.MANIFEST, {"cluster-signing-cert-file": "/x.crt"})
+        assert yaml.safe_load(changed)["spec"]["containers"][0]["command"] == [
+            "kube-controller-manager",
+            "--cluster-signing-cert-file=/x.crt",
+            "--cluster-signing-key-file=/etc/kubernetes/pki/ca.key",
+        ]
+        assert (
+            module.with_arguments(changed, {"cluster-signing-cert-file": "/etc/kubernetes/pki/ca.crt"}) == self.MANIFEST
+        )
