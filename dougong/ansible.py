@@ -202,6 +202,9 @@ class _Progress:
         host, task, result = data["host"], _task_name(data), data.get("res") or {}
         outcome: Outcome = "ok"
         detail = ""
+        # Modules of ours that have found something worth a line of its own.
+        if note := result.get("note"):
+            self._recorder.note(f"{host}: {note}")
         if kind == "runner_on_skipped":
             outcome = "skipped"
         elif kind in ("runner_on_failed", "runner_on_unreachable"):
