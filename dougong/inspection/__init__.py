@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from dougong.inspection.areas import (
+    backups,
     certificates,
     control_plane,
     dns,
@@ -52,6 +53,7 @@ _AREAS: dict[str, tuple[Callable[[Evidence], Iterator[Finding]], Callable[[Evide
     "DNS": (dns.judge, dns.seen),
     "storage": (storage.judge, storage.seen),
     "certificates": (certificates.judge, certificates.seen),
+    "backups": (backups.judge, backups.seen),
     "versions": (versions.judge, versions.seen),
 }
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}

@@ -89,6 +89,13 @@ class Etcd(BaseModel):
     metrics: dict[str, float] = Field(default_factory=dict)
 
 
+class Backup(BaseModel):
+    """Seconds since the last backup that a host has made, None without one; whether it makes them by itself."""
+
+    age: float | None
+    scheduled: bool
+
+
 class ApiServer(BaseModel):
     """An API server seen from a host, with the bounds of the difference between the two clocks in seconds."""
 
@@ -147,6 +154,7 @@ class Host(BaseModel):
     runtime: Runtime | None = None
     components: dict[str, Component] | None = None
     etcd: Etcd | None = None
+    backup: Backup | None = None
     api_servers: list[ApiServer] = Field(default_factory=list)
     name_servers: list[NameServer] = Field(default_factory=list)
     paths: list[NetworkPath] = Field(default_factory=list)

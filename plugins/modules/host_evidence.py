@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.evidence import certificates, control_plane, dns, icmp, machine, web
+from ansible.module_utils.evidence import backups, certificates, control_plane, dns, icmp, machine, web
 
 DOCUMENTATION = """
 module: host_evidence
@@ -53,8 +53,9 @@ evidence:
   type: dict
 """
 
-# Felix writes down which MTU it has chosen for pods.
-_POD_MTU = Path("/var/lib/calico/mtu")
+_INTERFACES = Path("/sys/class/net")
+# On the host's side of a pod's link, and of the overlay where there is one.
+_POD_INTERFACES, _OVERLAY = "cali*", "vxlan.calico"
 _CA = "/etc/kubernetes/pki/ca.crt"
 
 
@@ -76,8 +77,9 @@ def api_server(server: dict[str, str]) -> dict[str, Any]:
 
 
 def pod_mtu() -> int | None:
-    text = _POD_MTU.read_text().strip() if _POD_MTU.exists() else ""
-    return int(text) if text.isdigit() else None
+    """The largest packet that a pod on this host may send; the overlay's if there is no pod yet."""
+    links = [*_INTERFACES.glob(_POD_INTERFACES)] or [*_INTERFACES.glob(_OVERLAY)]
+    return max((int((link / "mtu").read_text()) for link in links), default=None)
 
 
 def evidence(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +110,7 @@ def evidence(wanted: dict[str, Any]) -> dict[str, Any]:
             "runtime": daemon.result(),
             "components": parts.result() if parts else None,
             "etcd": store.result() if store else None,
+            "backup": backups.backups() if here else None,
             "api_servers": list(apis),
             "name_servers": [{**server, **answer.result()} for server, answer in asked],
             "paths": probed.result(),

@@ -119,7 +119,7 @@ def third_host(data: dict[str, Any]) -> None:
     data["declared"]["hosts"].append({"name": "control-plane-1", "address": "10.78.0.73", "role": "control-plane"})
 
 
-GIB = 2**30
+GIB, DAY = 2**30, 86400
 FAULTS: dict[str, tuple[Change, str, str, str]] = {
     "host away": (host(WORKER, unreachable="timed out"), "critical", "hosts", "cannot be looked at: timed out"),
     "disk full": (disk(used=95 * GIB, available=5 * GIB), "critical", "hosts", "disk / is 95% full, 5.0 GiB left"),
@@ -232,7 +232,7 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
     "slow DNS": (every(WORKER, "name_servers", milliseconds=900.0), "warning", "DNS", "took 900 ms to answer"),
     "path": (every(WORKER, "paths", small=0, full=0), "critical", "network", "no answer from"),
     "MTU of a path": (every(WORKER, "paths", full=0), "critical", "network", "bytes do not pass, small ones do"),
-    "slow path": (every(WORKER, "paths", milliseconds=55.0), "warning", "network", "takes 55.0 ms there and back"),
+    "slow path": (every(WORKER, "paths", milliseconds=75.0), "warning", "network", "takes 75.0 ms there and back"),
     "MTU of a host": (declare(mtu=1442), "critical", "network", "has MTU 1500, the cloud's network carries 1442"),
     "MTU of pods": (host(WORKER, pod_mtu=1501), "critical", "network", "pods have MTU 1501, and only 1500 fits"),
     "MTU with overlay": (
@@ -271,6 +271,24 @@ FAULTS: dict[str, tuple[Change, str, str, str]] = {
         "cannot be attached to or detached from worker-0: in use",
     ),
     "expired": (taken(days=2 * 365), "critical", "certificates", "expired"),
+    "never backed up": (
+        host(CONTROL, backup={"age": None, "scheduled": False}),
+        "info",
+        "backups",
+        "no backup was ever",
+    ),
+    "timer without backup": (
+        host(CONTROL, backup={"age": None, "scheduled": True}),
+        "warning",
+        "backups",
+        "none has arr",
+    ),
+    "old backup": (
+        host(CONTROL, backup={"age": 9.0 * DAY, "scheduled": True}),
+        "warning",
+        "backups",
+        "its last backup is 9 days old",
+    ),
     "old kubelet": (node(kubelet="v1.32.1"), "critical", "versions", "1.32.1 is more than 3 minors older"),
     "new kubelet": (node(kubelet="v1.37.0"), "critical", "versions", "1.37.0 is newer than the API server's 1.36.3"),
     "old scheduler": (component("kube-scheduler", "v1.34.1"), "critical", "versions", "more than 1 minors older"),

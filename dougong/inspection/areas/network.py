@@ -12,7 +12,7 @@ from dougong.inspection.finding import Finding, critical, warning
 # Bytes that VXLAN puts before a packet: Ethernet 14, IP 20, UDP 8, VXLAN 8.
 _VXLAN = 50
 # In one network; more means that a path leads elsewhere, or that a machine is overloaded.
-_SLOW_MILLISECONDS = 20.0
+_SLOW_MILLISECONDS = 50.0
 # One broken host breaks a path to each of the others: it is named once.
 _MANY = 3
 _WORDS = {"host": "", "pod": "pods of "}

@@ -1,0 +1,1 @@
+"""Measurements of an installation: `dougong bench`."""
