@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dougong import paths, runs
 from dougong.runs import Run
-from tests.bench import inventory, report
+from tests.bench import inventory, report, scale
 
 ENVIRONMENT = "lab"
 
@@ -23,11 +23,13 @@ def main() -> None:
     built = recorded("up")
     again = recorded("up")
     planned = recorded("plan")
+    additions = scale.measure()
     removed = recorded("down", "--yes")
     text = report.render(
         installation={"up, from nothing": built, "up, again": again, "plan": planned, "down": removed},
         inventory=inventory.measure(),
         preview=preview(),
+        additions=additions,
     )
     (paths.ROOT / "docs" / "benchmarks.md").write_text(text)
 

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from dougong.console import duration
 from dougong.runs import Phase, Run
+from tests.bench.scale import Addition
 
 # The tasks of roles/kubernetes in which kubeadm itself is at work.
 _KUBEADM = ("Control plane is started", "Control planes join one after another", "Workers join")
 
 
-def render(installation: Mapping[str, Run], inventory: Mapping[str, float], preview: float) -> str:
+def render(
+    installation: Mapping[str, Run], inventory: Mapping[str, float], preview: float, additions: Sequence[Addition]
+) -> str:
     """The report as Markdown.
 
     Args:
         installation: the measured runs by their titles.
         inventory: seconds, see tests.bench.inventory.
         preview: seconds.
+        additions: see tests.bench.scale.
     """
     built = installation["up, from nothing"]
     hosts = built.phase("hosts")
@@ -43,6 +47,15 @@ def render(installation: Mapping[str, Run], inventory: Mapping[str, float], prev
             "",
             f"kubeadm itself (init and both joins) takes {duration(kubeadm)} of the {duration(hosts.seconds)} that the",
             "hosts phase takes: the rest is packages, images, Calico, the application and all checks.",
+            "",
+            "## One node more",
+            "",
+            "A worker of the lab leaves its cluster and joins it again, its software on the disk; the hosts beyond the",
+            "lab's three are entries of the inventory with addresses that nobody has.",
+            "",
+            "| hosts in the inventory | `up` knows what is due | `playbooks/site.yml` on the new host |",
+            "| ---: | ---: | ---: |",
+            *(f"| {one.hosts} | {one.deciding * 1000:.0f} ms | {duration(one.adding)} |" for one in additions),
             "",
             "## Scale, without a cloud",
             "",

@@ -15,7 +15,7 @@ from tests.drills.harness import Cluster
 
 ADDRESS = "10.78.0.39"
 CONTROL_PLANES = [f"molecule-ha-control-plane-{index}" for index in range(3)]
-# VRRP's Master_Down_Interval for one advertisement a second and priority 100 (RFC 9568): 3 of them + (256 - 100) / 256 s.
+# VRRP's Master_Down_Interval, one advertisement a second, priority 100 (RFC 9568): 3 s + (256 - 100) / 256 s.
 # Then a request that was under way has to time out, and the next one to be answered.
 LONGEST_GAP = 3.6 + TIMEOUT_SECONDS + 1
 
