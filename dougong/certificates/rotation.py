@@ -40,6 +40,7 @@ class Rotation:
         old: PEM of the authorities that go, by name; those in use when there is no rotation.
         new: PEM of the authorities that come, by name; empty when there is no rotation.
         source: the host whose new authorities count, when not all hosts have them.
+        prepared: whether all hosts have them.
         age_days: since when the authorities in use are valid, the youngest of them.
     """
 
@@ -47,6 +48,7 @@ class Rotation:
     old: dict[str, str]
     new: dict[str, str]
     source: str
+    prepared: bool
     age_days: float
 
     def bundles(self, stage: Stage) -> dict[str, str]:
@@ -91,7 +93,7 @@ def standing(hosts: Mapping[str, Iterable[Mapping[str, Any]]], now: datetime | N
                 )
             for certificate in others.values():
                 old[name] = certificate
-    everywhere = {host: found for host, found in new.items() if _marks(found) == marks}
+    prepared = all(host in new and _marks(new[host]) == marks for host in bundles)
     firsts = [
         (next(iter(known)) == marks[name], len(known) == 1)
         for bundle in bundles.values()
@@ -103,8 +105,8 @@ def standing(hosts: Mapping[str, Iterable[Mapping[str, Any]]], now: datetime | N
     elif any(first for first, _ in firsts):
         stage = "issue"
     else:
-        stage = "trust" if len(everywhere) == len(bundles) else "prepare"
-    return Rotation(stage, _pem(old), _pem(coming), source, 0.0)
+        stage = "trust" if prepared else "prepare"
+    return Rotation(stage, _pem(old), _pem(coming), source, prepared, 0.0)
 
 
 def _steady(bundles: Mapping[str, Mapping[str, Mapping[str, x509.Certificate]]], now: datetime) -> Rotation:
@@ -118,7 +120,7 @@ def _steady(bundles: Mapping[str, Mapping[str, Mapping[str, x509.Certificate]]],
     host, bundle = next(iter(bundles.items()))
     used = {name: next(iter(known.values())) for name, known in bundle.items()}
     youngest = max(certificate.not_valid_before_utc for certificate in used.values())
-    return Rotation("none", _pem(used), {}, host, (now - youngest).total_seconds() / 86400)
+    return Rotation("none", _pem(used), {}, host, False, (now - youngest).total_seconds() / 86400)
 
 
 def _known(certificates: Iterable[x509.Certificate]) -> dict[str, x509.Certificate]:

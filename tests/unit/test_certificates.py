@@ -143,6 +143,11 @@ class TestStage:
         assert stand.new == {name: NEW[name].pem for name in AUTHORITIES}
         assert stand.old == {name: OLD[name].pem for name in AUTHORITIES}
 
+    def test_a_control_plane_that_joined_meanwhile_is_not_prepared(self) -> None:
+        joined = hosts(control_plane(NEW, OLD, folder=NEW), control_plane(NEW, OLD))
+        assert not rotation.standing(joined, NOW).prepared
+        assert rotation.standing(hosts(control_plane(NEW, OLD, folder=NEW)), NOW).prepared
+
     def test_the_issuing_authority_comes_first(self) -> None:
         stand = rotation.standing(hosts(control_plane(OLD, folder=NEW)), NOW)
         assert stand.bundles("trust")["ca"] == OLD["ca"].pem + NEW["ca"].pem
