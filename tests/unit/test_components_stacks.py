@@ -214,3 +214,38 @@ def test_without_the_integration_there_is_no_credential(platform: Path) -> None:
     cloud = cluster(NETWORK_OUTPUTS)
     assert cloud.of_type("ApplicationCredential") == {}
     assert "cloud_access" not in cloud.exports
+
+
+@pytest.fixture
+def shared(platform: Path) -> Path:
+    """A platform.yml for a cloud without load balancers."""
+    change(platform, "load_balancers", "provider", value="keepalived")
+    change(platform, "pools", "control-plane", "count", value=3)
+    return platform
+
+
+@pytest.mark.usefixtures("shared")
+def test_without_octavia_the_control_planes_share_an_address() -> None:
+    cloud = cluster(NETWORK_OUTPUTS)
+    assert not [resource for resource in cloud.resources if "loadbalancer/" in resource.type]
+    address = cloud.exports["api"]["address"]
+    assert cloud.exports["api"] == {"address": address, "public_address": "public-lab-shared", "port": 8443}
+    assert cloud.exports["apps"]["address"] == address
+    ports = cloud.of_type("Port")
+    assert ports["lab-shared"].inputs["securityGroupIds"] == ["node", "control-plane"]
+    allowing = {
+        name for name, port in ports.items() if {"ipAddress": address} in port.inputs.get("allowedAddressPairs", [])
+    }
+    assert allowing == {"lab-control-plane-0", "lab-control-plane-1", "lab-control-plane-2"}
+
+
+@pytest.mark.usefixtures("shared")
+def test_without_octavia_the_control_planes_are_open_and_the_workers_are_not() -> None:
+    rules = network().of_type("SecGroupRule")
+    opened = {name: rule.inputs["portRangeMin"] for name, rule in rules.items() if "portRangeMin" in rule.inputs}
+    assert opened == {
+        "lab-node-ssh-0.0.0.0/0": 22,
+        "lab-control-plane-api-0.0.0.0/0": 6443,
+        "lab-control-plane-api-8443-0.0.0.0/0": 8443,
+        "lab-control-plane-http": 80,
+    }
