@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from backup_program import NOON, later, load, put
 
-from dougong.paths import ROOT
-
-PROGRAM = ROOT / "roles" / "backup" / "files" / "dougong_backup.py"
 STATUS = {"hash": 1, "revision": 42, "totalKey": 7, "totalSize": 1024, "version": "3.6.0"}
 
 
 @pytest.fixture
-def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dougong_backup", PROGRAM)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def program() -> Any:
+    return load()
 
 
 @pytest.fixture
@@ -52,7 +44,7 @@ def identity(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def backup(program: ModuleType, tools: Path, identity: Path, tmp_path: Path) -> Path:
+def backup(program: Any, tools: Path, identity: Path, tmp_path: Path) -> Path:
     """An archive with its sidecar."""
     snapshot = tmp_path / "etcd.db"
     pages = os.urandom(4096)
@@ -83,7 +75,7 @@ def overwrite(archive: Path, content: bytes) -> None:
 
 
 def test_what_went_in_comes_out_and_only_its_owner_may_read_it(
-    program: ModuleType, backup: Path, identity: Path, tmp_path: Path
+    program: Any, backup: Path, identity: Path, tmp_path: Path
 ) -> None:
     manifest = program.unpack(backup, identity, tmp_path / "opened")
 
@@ -95,7 +87,7 @@ def test_what_went_in_comes_out_and_only_its_owner_may_read_it(
     assert b"the cluster's own key" not in backup.read_bytes()
 
 
-def test_another_key_does_not_open_it(program: ModuleType, backup: Path, tmp_path: Path) -> None:
+def test_another_key_does_not_open_it(program: Any, backup: Path, tmp_path: Path) -> None:
     keypair(other := tmp_path / "other.txt")
 
     with pytest.raises(program.BackupError, match="it was encrypted for other keys"):
@@ -103,14 +95,14 @@ def test_another_key_does_not_open_it(program: ModuleType, backup: Path, tmp_pat
     assert not (tmp_path / "opened").exists()
 
 
-def test_a_truncated_one_is_refused(program: ModuleType, backup: Path, identity: Path, tmp_path: Path) -> None:
+def test_a_truncated_one_is_refused(program: Any, backup: Path, identity: Path, tmp_path: Path) -> None:
     overwrite(backup, backup.read_bytes()[:-1])
 
     with pytest.raises(program.BackupError, match=r"truncated: it has \d+ of \d+ bytes"):
         program.unpack(backup, identity, tmp_path / "opened")
 
 
-def test_a_corrupted_one_is_refused(program: ModuleType, backup: Path, identity: Path, tmp_path: Path) -> None:
+def test_a_corrupted_one_is_refused(program: Any, backup: Path, identity: Path, tmp_path: Path) -> None:
     content = bytearray(backup.read_bytes())
     content[-1] ^= 1
     overwrite(backup, bytes(content))
@@ -121,7 +113,7 @@ def test_a_corrupted_one_is_refused(program: ModuleType, backup: Path, identity:
 
 @pytest.mark.parametrize("damage", ["cut", "flip"])
 def test_damage_is_seen_even_when_the_sidecar_was_changed_with_it(
-    program: ModuleType, backup: Path, identity: Path, tmp_path: Path, damage: str
+    program: Any, backup: Path, identity: Path, tmp_path: Path, damage: str
 ) -> None:
     content = bytearray(backup.read_bytes())
     if damage == "cut":
@@ -136,7 +128,7 @@ def test_damage_is_seen_even_when_the_sidecar_was_changed_with_it(
     assert not (tmp_path / "opened").exists()
 
 
-def test_a_damaged_snapshot_is_refused(program: ModuleType, tools: Path, tmp_path: Path) -> None:
+def test_a_damaged_snapshot_is_refused(program: Any, tools: Path, tmp_path: Path) -> None:
     snapshot = tmp_path / "etcd.db"
     snapshot.write_bytes(b"\0" * 4096 + hashlib.sha256(b"\1" * 4096).digest())
 
@@ -144,7 +136,7 @@ def test_a_damaged_snapshot_is_refused(program: ModuleType, tools: Path, tmp_pat
         program.inspect(snapshot)
 
 
-def test_a_missing_sidecar_is_named(program: ModuleType, backup: Path, identity: Path, tmp_path: Path) -> None:
+def test_a_missing_sidecar_is_named(program: Any, backup: Path, identity: Path, tmp_path: Path) -> None:
     backup.with_name(backup.name.replace(".tar.gz.age", ".json")).unlink()
 
     with pytest.raises(program.BackupError, match=r"20261121T020000Z\.json is missing"):
@@ -167,24 +159,15 @@ class Lossy:
 
 
 @pytest.fixture
-def store(program: ModuleType, tmp_path: Path) -> Any:
+def store(program: Any, tmp_path: Path) -> Any:
     (tmp_path / "store").mkdir()
     return program.Folder(tmp_path / "store")
 
 
-def put(program: ModuleType, store: Any, archive: Path, moment: datetime, count: int, *, cluster: str = "blue") -> str:
-    with archive.open("rb") as file:
-        sha256, size = program.digest(file)
-    name = f"{cluster}-{program.stamp(moment)}"
-    program.keep(store, archive, {"id": name, "cluster": cluster, "sha256": sha256, "size": size}, count)
-    return name
-
-
-def test_the_oldest_go_and_other_clusters_stay(program: ModuleType, store: Any, tmp_path: Path) -> None:
+def test_the_oldest_go_and_other_clusters_stay(program: Any, store: Any, tmp_path: Path) -> None:
     (archive := tmp_path / "archive").write_bytes(b"encrypted")
-    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    other = put(program, store, archive, noon, 1, cluster="blue-green")
-    names = [put(program, store, archive, noon + timedelta(hours=hour), 3) for hour in range(5)]
+    other = put(program, store, archive, NOON, 1, cluster="blue-green")
+    names = [put(program, store, archive, later(hour), 3) for hour in range(5)]
 
     there = store.names()
     assert program.identifiers(there, "blue") == names[-3:]
@@ -192,17 +175,16 @@ def test_the_oldest_go_and_other_clusters_stay(program: ModuleType, store: Any, 
     assert len(there) == 2 * 4
 
 
-def test_nothing_goes_before_the_new_one_was_read_back(program: ModuleType, store: Any, tmp_path: Path) -> None:
+def test_nothing_goes_before_the_new_one_was_read_back(program: Any, store: Any, tmp_path: Path) -> None:
     (archive := tmp_path / "archive").write_bytes(b"encrypted")
-    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    first = put(program, store, archive, noon, 1)
+    first = put(program, store, archive, NOON, 1)
 
     with pytest.raises(program.BackupError, match="older backups were left alone"):
-        put(program, Lossy(store), archive, noon + timedelta(hours=1), 1)
+        put(program, Lossy(store), archive, later(1), 1)
     assert program.identifiers(store.names(), "blue") == [first]
 
 
-def test_leavings_of_broken_uploads_go_when_they_are_old(program: ModuleType, store: Any, tmp_path: Path) -> None:
+def test_leavings_of_broken_uploads_go_when_they_are_old(program: Any, store: Any, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     old, young = (f"blue-{program.stamp(now - timedelta(hours=age))}.tar.gz.age" for age in (25, 1))
     for name in (old, young):
@@ -214,12 +196,12 @@ def test_leavings_of_broken_uploads_go_when_they_are_old(program: ModuleType, st
     assert young in store.names()
 
 
-def test_a_mount_that_is_missing_is_not_filled_behind(program: ModuleType, tmp_path: Path) -> None:
+def test_a_mount_that_is_missing_is_not_filled_behind(program: Any, tmp_path: Path) -> None:
     with pytest.raises(program.BackupError, match="is not there"):
         program.Folder(tmp_path / "mnt")
 
 
-def test_only_plain_files_are_taken_out_of_an_archive(program: ModuleType, tmp_path: Path) -> None:
+def test_only_plain_files_are_taken_out_of_an_archive(program: Any, tmp_path: Path) -> None:
     import io
     import tarfile
 
