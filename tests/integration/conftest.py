@@ -18,12 +18,12 @@ from tests.cluster_probe import Cluster
 from tests.integration.harness import ENVIRONMENT, KEEP, CommandLine, Installation, Machine
 from tests.integration.shop import Shop
 
-FIRST, LAST = "test_up.py", "test_down.py"
+FIRST, LAST_BUT_ONE, LAST = "test_up.py", "test_check.py", "test_down.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Building comes first, removal last; what is between may come in any order."""
-    rank = {FIRST: -1, LAST: 1}
+    """Building comes first, removal last, before it what breaks things; what is between may come in any order."""
+    rank = {FIRST: -1, LAST_BUT_ONE: 1, LAST: 2}
     items.sort(key=lambda item: rank.get(item.path.name, 0) if item.path.parent.name == "integration" else -2)
 
 
