@@ -267,6 +267,38 @@ def check(
     raise typer.Exit(OK if command.check(environment, as_json=as_json) else DIFFERS)
 
 
+secrets_app = typer.Typer(no_args_is_help=True, help="The encryption of Kubernetes' secrets in etcd.")
+app.add_typer(secrets_app, name="secrets")
+
+
+@secrets_app.command("rotate-key")
+def rotate_key(environment: Environment = "lab", verbose: Verbose = False) -> None:
+    """Encrypt every secret with a new key.
+
+    No API server stands still for it. May be stopped anywhere and started again.
+    """
+    from dougong import encryption
+
+    encryption.rotate_key(environment)
+
+
+@app.command()
+def kubeconfig(
+    tenant: Annotated[str, typer.Argument(help="One of `tenants` in platform.yml.")],
+    user: Annotated[str, typer.Option("--user", "-u", help="Whose it is, for the audit log.")],
+    environment: Environment = "lab",
+    days: Annotated[int, typer.Option("--days", min=1, max=365, help="How long it is good for.")] = 7,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Where to; default: TENANT.kubeconfig.")] = None,
+) -> None:
+    """Write a kubeconfig for somebody of a tenant.
+
+    With the rights of the tenant in its namespace, and no others. It cannot be revoked; it ends by itself.
+    """
+    from dougong import tenants
+
+    tenants.kubeconfig(environment, tenant, user, days, file or Path(f"{tenant}.kubeconfig"))
+
+
 @app.command()
 def inventory(
     environment: Environment = "lab",

@@ -13,8 +13,10 @@ from dougong.platform.model import (
     Network,
     Platform,
     Pool,
+    Quota,
     Services,
     State,
+    Tenant,
     Volume,
 )
 from dougong.platform.schema import json_schema
@@ -34,8 +36,10 @@ __all__ = [
     "Platform",
     "PlatformError",
     "Pool",
+    "Quota",
     "Services",
     "State",
+    "Tenant",
     "Validation",
     "Volume",
     "json_schema",

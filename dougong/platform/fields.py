@@ -182,6 +182,17 @@ Taint = Annotated[
     ),
 ]
 
+Subject = Annotated[
+    str,
+    Text(
+        r"(?!system:|kubeadm:)\S+",
+        253,
+        "not the name of a user or group of a tenant",
+        "Write a name without spaces; those that begin with system: or kubeadm: are Kubernetes' own.",
+    ),
+]
+"""A user or group, as the API server knows it from a certificate or an identity provider."""
+
 Backend = Annotated[
     str,
     Text(

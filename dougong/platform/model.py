@@ -23,6 +23,7 @@ from dougong.platform.fields import (
     Port,
     RcloneOption,
     SecretsProvider,
+    Subject,
     Taint,
     UserName,
 )
@@ -220,6 +221,34 @@ class Backup(Model):
     folder can."""
 
 
+class Quota(Model):
+    """What a tenant may take of the cluster in all."""
+
+    cpu: int = Field(default=4, ge=1, le=100_000)
+    """Requested processor cores."""
+    memory: int = Field(default=8, ge=1, le=1_000_000)
+    """Requested memory, and its limit, in GiB."""
+    storage: int = Field(default=20, ge=0, le=1_000_000)
+    """Requested volumes in GiB."""
+    pods: int = Field(default=50, ge=1, le=100_000)
+    """Number of pods."""
+    load_balancers: int = Field(default=0, ge=0, le=1000)
+    """Number of services of type LoadBalancer, each of which costs one in the cloud."""
+
+
+class Tenant(Model):
+    """Who shares the cluster: a namespace of the tenant's name with rights, limits and walls."""
+
+    groups: list[Subject] = Field(default_factory=list)
+    """Groups, as the API server knows them, whose people work in the namespace; tenant:NAME is one in any case."""
+    users: list[Subject] = Field(default_factory=list)
+    """The same for single users."""
+    quota: Quota = Quota()
+    """What it may take in all."""
+    pod_security: Literal["restricted", "baseline"] = "restricted"
+    """Pod Security Standard that its pods must meet; baseline admits images that run as root."""
+
+
 class State(Model):
     """Where Pulumi keeps what it knows of the installation."""
 
@@ -250,6 +279,8 @@ class Platform(Model):
     """What runs on top."""
     backup: Backup = Backup()
     """How it is backed up."""
+    tenants: dict[DnsLabel, Tenant] = Field(default_factory=dict)
+    """Who shares the cluster, by name, which is the name of the namespace, too."""
     state: State = State()
     """Where the state is kept."""
 

@@ -12,9 +12,10 @@ from ipaddress import IPv4Network
 from typing import Any, Literal
 
 from dougong.platform.findings import Location
-from dougong.platform.model import Backup, Cloud, Kubernetes, LoadBalancers, Network, Pool, Services
+from dougong.platform.model import Backup, Cloud, Kubernetes, LoadBalancers, Network, Pool, Services, Tenant
 
 Pools = dict[str, Pool]
+Tenants = dict[str, Tenant]
 
 
 @dataclass(frozen=True)
@@ -428,6 +429,15 @@ def secrets_are_not_in_this_file(backup: Backup) -> Iterator[Problem]:
                 "Put it into backup_target_secrets in group_vars/, encrypted by ansible-vault.",
                 key=True,
             )
+
+
+@rule
+def tenants_have_namespaces_of_their_own(services: Services, tenants: Tenants) -> Iterator[Problem]:
+    taken = {"default": "Kubernetes' own"} | ({"demo": "the demo application's"} if services.demo.enabled else {})
+    for name in tenants:
+        owner = "Kubernetes' own" if name.startswith("kube-") else taken.get(name)
+        if owner:
+            yield Problem(("tenants", name), f"the namespace {name} is {owner}", "Choose another name.", key=True)
 
 
 def _cluster_networks(orchestrator: Kubernetes) -> dict[Location, IPv4Network]:
