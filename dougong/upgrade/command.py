@@ -47,6 +47,7 @@ def upgrade(name: str, target: str, batch: int) -> None:
         with run.phase("plan"):
             run.command(f"dougong upgrade -e {name} --to {target} --plan")
             platform = environment.platform(name)
+            run.run.versions[platform.orchestrator.type] = target
             made = _plan(name, target, batch)
             plan.show(made)
             if made.errors:

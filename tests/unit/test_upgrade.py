@@ -243,5 +243,5 @@ def test_only_the_version_is_written(tmp_path: Path) -> None:
 
 
 def test_playbook_marks_nodes_as_the_planner_reads_them() -> None:
-    variables = yaml.safe_load((paths.ROOT / "roles" / "kubernetes" / "vars" / "main.yml").read_text())
+    variables = yaml.safe_load((paths.ROOT / "roles" / "kubernetes" / "vars" / "main" / "upgrade.yml").read_text())
     assert variables["_kubernetes_mark"] == SET_ASIDE
