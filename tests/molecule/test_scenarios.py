@@ -9,7 +9,7 @@ import pytest
 from dougong import paths
 
 # Clusters that tests/drills breaks on purpose.
-DRILLS = {"backup", "certificates", "high_availability", "inspection", "upgrade"}
+DRILLS = {"backup", "certificates", "high_availability", "inspection", "security", "upgrade"}
 SCENARIOS = sorted({path.parent.name for path in (paths.ROOT / "molecule").glob("*/molecule.yml")} - DRILLS)
 
 
