@@ -113,6 +113,23 @@ def test_a_backup_that_cannot_be_used_is_refused_before_anything_is_touched(clus
     assert not (good.parents[1] / "opened").exists()
 
 
+def test_hosts_make_backups_by_themselves_and_a_schedule_that_goes_takes_its_timer_along(cluster: Cluster) -> None:
+    cluster.shell(CONTROL_PLANE, "mkdir -p /srv/backups && mv /var/lib/dougong/backup/last.json /tmp/last.json")
+    target = {"type": "directory", "path": "/srv/backups", "options": {}}
+    cluster.playbook("playbooks/site.yml", "--limit", "control_plane", backup_schedule="minutely", backup_target=target)
+
+    assert eventually(
+        lambda: "sha256" in cluster.shell(CONTROL_PLANE, "cat /var/lib/dougong/backup/last.json || :"), 120
+    )
+    stored = cluster.shell(CONTROL_PLANE, "ls /srv/backups").split()
+    assert [name.partition(".")[2] for name in stored[:2]] == ["json", "tar.gz.age"]
+    # What a host has made and cannot read, the controller opens.
+    cluster.playbook("playbooks/backup-verify.yml", backup_target=target)
+
+    cluster.playbook("playbooks/site.yml", "--limit", "control_plane")
+    assert "dougong-backup" not in cluster.shell(CONTROL_PLANE, "systemctl list-timers --all")
+
+
 def test_all_keys_come_back_in_place(cluster: Cluster, expected: dict[str, str]) -> None:
     note(cluster, "late", "after the backup")
     cluster.kubectl("delete", "configmap", "--namespace=ledger", "key-00000", "key-00001")
