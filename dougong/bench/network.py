@@ -80,8 +80,8 @@ def measure(name: str) -> Measurement:
             artifacts.ensure(catalogue.default().members("network-bench"), progress.of_artifacts(run))
             run.summary("the tools are in the cache")
         with _pods(name, run), run.phase("measure"):
-            kubectl = _Kubectl(environment.variables(name, platform))
-            found, left_out = _paths(kubectl, platform)
+            kubectl = Kubectl(environment.variables(name, platform))
+            found, left_out = paths(kubectl, platform)
             results = rounds(found, kubectl.execute, run)
             run.summary(f"{len(found)} paths, {RUNS} times each")
     return Measurement(results, left_out)
@@ -99,7 +99,7 @@ def _pods(name: str, run: Recorder) -> Iterator[None]:
             ansible.run(name, PLAYBOOK, extra_vars={"network_bench_state": "absent"})
 
 
-class _Kubectl:
+class Kubectl:
     """kubectl with the administrator's kubeconfig, in the measurement's namespace."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -125,22 +125,30 @@ class _Kubectl:
         return self("exec", pod, "--", *words)
 
 
-def _paths(kubectl: _Kubectl, platform: Platform) -> tuple[list[NetworkPath], dict[str, str]]:
+def paths(kubectl: Kubectl, platform: Platform | None = None) -> tuple[list[NetworkPath], dict[str, str]]:
+    """What there is to measure between the pods, and what there is not, with the reason.
+
+    Args:
+        kubectl: of the cluster.
+        platform: the installation, in whose cloud the load balancer is looked for; None without a cloud.
+
+    Raises:
+        DougongError: both clients are on one node, since there is no other.
+    """
     pods = {pod["metadata"]["name"]: pod for pod in kubectl.get("pods")["items"]}
     services = {service["spec"]["type"]: service for service in kubectl.get("services")["items"]}
     addresses = {name: pod["status"]["podIP"] for name, pod in pods.items()}
     service = services["ClusterIP"]["spec"]["clusterIP"]
-    beside = NetworkPath("pod to pod, same node", "client-beside", addresses["server"], _PORTS)
     if pods["server"]["spec"]["nodeName"] == pods["client-across"]["spec"]["nodeName"]:
         raise DougongError("there is one node only: no path leads from one to another", "measure with two or more")
     found = [
         NetworkPath(BASE, "host-client", addresses["host-server"], _HOST_PORTS),
-        beside,
+        NetworkPath("pod to pod, same node", "client-beside", addresses["server"], _PORTS),
         NetworkPath("pod to pod, across nodes", "client-across", addresses["server"], _PORTS),
         NetworkPath("pod to Service, across nodes", "client-across", service, _PORTS),
     ]
     balanced = "pod to load balancer"
-    if "LoadBalancer" not in services:
+    if "LoadBalancer" not in services or platform is None:
         return found, {balanced: "the cloud makes no load balancers for Services here"}
     address = _balancer(kubectl, platform)
     if not address:
@@ -148,7 +156,7 @@ def _paths(kubectl: _Kubectl, platform: Platform) -> tuple[list[NetworkPath], di
     return [*found, NetworkPath(balanced, "client-across", address, _PORTS)], {}
 
 
-def _balancer(kubectl: _Kubectl, platform: Platform) -> str | None:
+def _balancer(kubectl: Kubectl, platform: Platform) -> str | None:
     """The load balancer's address within the network, once it works.
 
     To its address outside kube-proxy would find a shorter way, past the load balancer, from every node.

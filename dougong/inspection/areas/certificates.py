@@ -32,4 +32,7 @@ def days_left(certificate: Certificate, now: datetime) -> float:
 
 def seen(evidence: Evidence) -> str:
     left = [days_left(certificate, evidence.taken) for _, host in evidence.seen() for certificate in host.certificates]
-    return f"{len(left)} read, the first ends in {min(left):.0f} days" if left else "none found"
+    if not left:
+        return "none found"
+    first = f"the first ends in {min(left):.0f} days" if min(left) >= 0 else "not all of them are valid any more"
+    return f"{len(left)} read, {first}"

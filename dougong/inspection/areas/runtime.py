@@ -31,7 +31,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             )
         if service and service.restarts >= _RESTARTS:
             yield warning(name, f"containerd has crashed {service.restarts} times", "journalctl -u containerd")
-    versions = {node.runtime for node in evidence.cluster.nodes}
+    # A kubelet that cannot ask its runtime says "Unknown": that is told above.
+    versions = {node.runtime for node in evidence.cluster.nodes if not node.runtime.endswith("Unknown")}
     if len(versions) > 1:
         yield warning(
             "cluster", f"mixed container runtimes: {', '.join(sorted(versions))}", "dougong upgrade, or dougong up"
