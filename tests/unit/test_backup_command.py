@@ -14,7 +14,7 @@ from dougong import ansible, cli
 from dougong.backup import sidecar
 from dougong.errors import DougongError
 
-SIDECAR = {
+SIDECAR: dict[str, Any] = {
     "id": "lab-20261121T062620Z",
     "cluster": "lab",
     "created": "2026-11-21T06:26:20+00:00",
