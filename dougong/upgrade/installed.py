@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import ssl
 from collections.abc import Iterator
@@ -156,18 +157,20 @@ def _read(client: Any, certificates: dict[str, datetime], backup: datetime | Non
         coredns=_image_of(apps.list_namespaced_deployment("kube-system").items, "coredns"),
         budgets=tuple(_budgets(budgets.items)),
         bare_pods=tuple(sorted(_bare(pods))),
-        deprecated=deprecated(_get(client, "/metrics", "str")),
+        deprecated=deprecated(_get(client, "/metrics")),
         certificates=certificates,
         backup=backup,
     )
 
 
-def _get(client: Any, path: str, kind: str) -> Any:
+def _get(client: Any, path: str) -> str:
     """The answer to a plain request, which the typed client has no method for."""
-    answer, _, _ = client.call_api(
-        path, "GET", response_type=kind, auth_settings=["BearerToken"], _request_timeout=_TIMEOUT_SECONDS
-    )
-    return answer
+    request = client.param_serialize("GET", path, auth_settings=["BearerToken"])
+    answer = client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+    content: bytes = answer.read()
+    if answer.status != 200:
+        raise kubernetes.client.ApiException(status=answer.status, reason=answer.reason)
+    return content.decode()
 
 
 def _version(image: str) -> str:
@@ -197,7 +200,7 @@ def _node(client: Any, node: Any, pods: list[Any]) -> Node:
 
 def _free(client: Any, node: str) -> int | None:
     try:
-        summary = _get(client, f"/api/v1/nodes/{node}/proxy/stats/summary", "object")
+        summary = json.loads(_get(client, f"/api/v1/nodes/{node}/proxy/stats/summary"))
     except kubernetes.client.ApiException:
         return None  # a node that is not Ready is told of as such
     return int(summary["node"]["fs"]["availableBytes"])
