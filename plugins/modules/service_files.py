@@ -161,7 +161,8 @@ def converge(module: AnsibleModule) -> dict[str, Any]:
         systemctl("daemon-reload")
     disabled = [unit for unit in units if properties[unit]["UnitFileState"] == "disabled"]
     idle = [unit for unit in units if properties[unit]["ActiveState"] != "active"]
-    outdated, stale = set(), set()
+    outdated: set[str] = set()
+    stale: set[str] = set()
     for file in files:
         newest = time.time() if file["path"] in changed else Path(file["path"]).stat().st_mtime
         for unit in file["units"] if file["units"] is not None else units:

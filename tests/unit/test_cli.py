@@ -95,7 +95,7 @@ def test_an_invalid_platform_is_2_with_line_and_remedy(tmp_path: Path, monkeypat
 def test_an_unknown_environment_is_1_and_the_known_ones_are_named() -> None:
     said = dougong("validate", "-e", "nowhere", code=1).stderr
     assert "nowhere" in said
-    assert "lab, production" in said
+    assert "lab, lab-ha, production" in said
     assert "Traceback" not in said
     assert "nowhere" in dougong("validate", code=1, DOUGONG_ENVIRONMENT="nowhere").stderr
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from installation import outputs
 
-from dougong import ansible, applied, contacts, inventory, replace, stacks
+from dougong import ansible, applied, contacts, environment, inventory, replace, stacks
 from dougong.errors import DougongError
-from tests.unit.test_applied import outputs
 
 LEAVES = ("playbooks/remove-node.yml", None, {"remove_nodes": ["lab-worker-1"]})
 JOINS = ("playbooks/site.yml", "lab-worker-1", None)
@@ -21,7 +21,7 @@ class World:
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.broken = ""
-        self.outputs = outputs()
+        self.outputs = outputs(environment.platform("lab"))
 
     def ansible(self, name: str, playbook: str, **options: Any) -> ansible.PlaybookResult:
         self.calls.append((playbook, options.get("limit"), options.get("extra_vars")))

@@ -13,6 +13,7 @@ from dougong import (
     application,
     artifacts,
     cloud,
+    cluster_made,
     contacts,
     down,
     environment,
@@ -43,6 +44,8 @@ OUTPUTS = {
     ],
     "apps": {"address": "10.1.0.9", "public_address": None, "listeners": [{"name": "http", "port": 80}]},
 }
+
+NOTHING_MADE = cluster_made.Made([], [], [], [], [])
 
 
 class World:
@@ -78,9 +81,12 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         (tools, "link", list),
         (lab, "up", None),
         (lab, "down", None),
+        (lab, "settled", list),
         (preflight, "preflight", list),
         (cloud, "connect", None),
         (cloud, "remaining", lambda: world.left),
+        (cluster_made, "find", NOTHING_MADE),
+        (cluster_made, "remove", NOTHING_MADE),
         (pulumi, "preview", lambda: world.changes),
         (pulumi, "up", lambda: world.changes),
         (pulumi, "destroy", lambda: {"delete": 3}),
@@ -189,7 +195,10 @@ def test_down_removes_in_the_opposite_order_and_looks_what_is_left(world: World)
     assert down.down("lab") is True
     assert world.calls == [
         "cloud.connect",
+        "lab.settled",
         "stacks.destroy cluster",
+        "cloud.connect",
+        "cluster_made.remove lab",
         "stacks.destroy network",
         "cloud.remaining",
         "contacts.forget_all",
