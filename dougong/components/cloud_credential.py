@@ -31,7 +31,13 @@ class CloudCredential(pulumi.ComponentResource):
             name=name,
             description=f"load balancers and volumes of the Kubernetes cluster {name}",
             roles=scope.apply(lambda found: _roles([role.role_name for role in found.roles])),
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, additional_secret_outputs=["secret"]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                delete_before_replace=True,
+                additional_secret_outputs=["secret"],
+                # Keystone adds what a role implies (a member is a reader, too), which would look like another wish.
+                ignore_changes=["roles"],
+            ),
         )
         self.credential_id = credential.id
         self.secret = pulumi.Output.secret(credential.secret)
