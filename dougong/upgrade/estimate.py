@@ -1,4 +1,4 @@
-"""How long an upgrade takes: by what the last ones took here, or else by what the drill took."""
+"""How long an upgrade takes: by what the last ones took here, or else by a guess that is called one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dougong.runs import Run
 
 CONTROL_PLANE_SECONDS = 180.0
-"""One control plane. Measured by tests/drills/test_upgrade.py, see docs/operations/upgrade.md."""
+"""One control plane. A guess: nothing was measured yet, tests/drills/test_upgrade.py prints what it takes."""
 
 WORKER_SECONDS = 60.0
 """One worker with little on it to drain; ditto."""
@@ -34,7 +34,7 @@ def seconds(control_planes: int, batches: int, hops: int, past: Iterable[Run]) -
         if per_node:
             return hops * (control_planes + batches) * per_node, f"by what {run.id} took for a node"
     once = FIXED_SECONDS + control_planes * CONTROL_PLANE_SECONDS + batches * WORKER_SECONDS
-    return hops * once, "by the project's own measurements"
+    return hops * once, "a guess: no upgrade was completed here yet"
 
 
 def batches(workers: int, batch: int) -> int:

@@ -46,4 +46,4 @@ CALICO = {
 """What Tigera tests each Calico with."""
 
 CALICO_HERE = {"3.28": Tested("1.35", "1.36", "this project's own tests")}
-"""Pairs that Tigera does not test and this project does, on each change and when it is upgraded."""
+"""Pairs that Tigera does not test. This project founds clusters of 1.36 with it on each change; it did so with 1.35."""

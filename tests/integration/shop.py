@@ -10,14 +10,14 @@ NAMESPACE = "shop"
 LABELS = {"app": "shop"}
 
 
-def _claim(name: str, source: dict[str, str] | None = None) -> dict[str, Any]:
+def _claim(name: str, size: str = "1Gi", source: dict[str, str] | None = None) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Gi"}},
+            "resources": {"requests": {"storage": size}},
             **({"dataSource": source} if source else {}),
         },
     }
@@ -118,7 +118,8 @@ class Shop:
             "metadata": {"name": snapshot, "namespace": NAMESPACE},
             "spec": _pod(snapshot, None, "exec sleep infinity"),
         }
-        self._cluster.apply(_claim(snapshot, source), pod)
+        taken = self._cluster.get(f"volumesnapshot/{snapshot}", f"--namespace={NAMESPACE}")
+        self._cluster.apply(_claim(snapshot, taken["status"]["restoreSize"], source), pod)
         self._wait(f"pod/{snapshot}", "condition=Ready")
 
     def _wait(self, what: str, condition: str) -> None:
