@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,15 @@ def test_a_playbook_that_cannot_start_says_why(playbook: Playbook) -> None:
         run(path)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell that starts the tests in the background has them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_ansible_and_is_passed_on(playbook: Playbook, tmp_path: Path) -> None:
     path = playbook(
         f"""

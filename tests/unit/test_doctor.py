@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from dougong import console, doctor, environment
+from dougong import console, doctor, environment, paths
 
 
 class Usage(NamedTuple):
@@ -88,6 +88,18 @@ def test_too_small_a_machine_is_told(capsys: pytest.CaptureFixture[str], monkeyp
     assert "4 GiB; 12 are wanted" in said
     assert "3 GiB free" in said
     assert "2 things are in the way" in said, "one core is slow, not impossible"
+
+
+def test_a_lab_that_is_there_has_taken_its_room(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 12 * 2**30))
+    assert "40 are wanted" in found(capsys, fit=False)
+    record = paths.state() / "openstack" / "sysctls.json"
+    record.parent.mkdir(parents=True)
+    record.touch()
+    assert "12 GiB free" in found(capsys, fit=True)
 
 
 def test_the_lab_needs_root_and_a_real_cloud_does_not(
