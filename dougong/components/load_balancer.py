@@ -7,6 +7,8 @@ from typing import Literal
 import pulumi
 import pulumi_openstack as openstack
 
+from dougong.components.floating_ip import floating_ip
+
 # Amphorae boot as virtual machines: minutes on a busy cloud. Each child waits until the tree is ACTIVE again.
 TIMEOUTS = pulumi.CustomTimeouts(create="30m", update="30m", delete="30m")
 
@@ -84,15 +86,7 @@ class LoadBalancer(pulumi.ComponentResource):
             self._listener(f"{name}-{listener.name}", listener)
 
         self.address = self._balancer.vip_address
-        self.public_address = pulumi.Output.from_input(None)
-        if args.external_network:
-            self.public_address = openstack.networking.FloatingIp(
-                name,
-                description=name,
-                pool=args.external_network,
-                port_id=self._balancer.vip_port_id,
-                opts=pulumi.ResourceOptions(parent=self),
-            ).address
+        self.public_address = floating_ip(name, args.external_network, self._balancer.vip_port_id, self)
         self.register_outputs({"address": self.address, "public_address": self.public_address})
 
     def _next(self) -> pulumi.ResourceOptions:

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_openstack as openstack
 
+from dougong.components.floating_ip import floating_ip
 from dougong.components.security_groups import API_PORT
 from dougong.platform import Platform
 
@@ -77,13 +78,5 @@ class VirtualAddress(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.address = port.all_fixed_ips.apply(lambda addresses: addresses[0])
-        self.public_address = pulumi.Output.from_input(None)
-        if args.external_network:
-            self.public_address = openstack.networking.FloatingIp(
-                name,
-                description=name,
-                pool=args.external_network,
-                port_id=port.id,
-                opts=pulumi.ResourceOptions(parent=self),
-            ).address
+        self.public_address = floating_ip(name, args.external_network, port.id, self)
         self.register_outputs({"address": self.address, "public_address": self.public_address})
