@@ -120,6 +120,32 @@ def run(
     return result
 
 
+def facts(env: str, playbook: str, fact: str) -> list[Any]:
+    """Run a playbook that only looks, without a record, and take what it sets as a fact.
+
+    Args:
+        env: the environment; its platform.yml is the inventory.
+        playbook: path below the repository.
+        fact: name of the fact.
+
+    Returns:
+        Its value each time that it was set, in order.
+
+    Raises:
+        DougongError: as `run` does.
+    """
+    found: list[Any] = []
+
+    def take(event: dict[str, Any]) -> None:
+        if event["event"] == "runner_on_ok":
+            known = event["event_data"].get("res", {}).get("ansible_facts", {})
+            found.extend([known[fact]] if fact in known else [])
+
+    with runs.silent():
+        run(env, playbook, on_event=take)
+    return found
+
+
 def _options(
     inventory: str, check: bool, diff: bool, limit: str | None, extra_vars: Mapping[str, Any] | None
 ) -> list[str]:

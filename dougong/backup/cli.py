@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -91,12 +91,5 @@ def look(name: str) -> list[Backup]:
     Raises:
         DougongError: the target cannot be asked.
     """
-    found: list[dict[str, Any]] = []
-
-    def take(event: dict[str, Any]) -> None:
-        if event["event"] == "runner_on_ok":
-            found[:] = event["event_data"].get("res", {}).get("ansible_facts", {}).get("backup_list", found)
-
-    with runs.silent():
-        ansible.run(name, "playbooks/backup-list.yml", on_event=take)
-    return [Backup.model_validate(each) for each in found]
+    lists = ansible.facts(name, "playbooks/backup-list.yml", "backup_list")
+    return [Backup.model_validate(each) for each in (lists[-1] if lists else [])]

@@ -107,15 +107,8 @@ def look(environment: str) -> list[Certificate]:
     Raises:
         DougongError: a host cannot be reached.
     """
-    found: list[dict[str, Any]] = []
-
-    def take(event: dict[str, Any]) -> None:
-        if event["event"] == "runner_on_ok":
-            found.extend(event["event_data"].get("res", {}).get("ansible_facts", {}).get(_FOUND, []))
-
-    with runs.silent():
-        ansible.run(environment, "playbooks/certificates.yml", on_event=take)
-    return table.urgent_first(found)
+    hosts = ansible.facts(environment, "playbooks/certificates.yml", _FOUND)
+    return table.urgent_first([found for host in hosts for found in host])
 
 
 def _run(phase: str, environment: str, playbook: str, **variables: Any) -> None:
