@@ -89,7 +89,9 @@ def remaining(platform: Platform) -> list[tuple[str, str, str]]:
     connection = connect(platform)
     project = connection.current_project_id
     mine: dict[str, Callable[[], Iterable[Any]]] = {
-        "load balancer": connection.load_balancer.load_balancers,
+        "load balancer": lambda: (
+            connection.load_balancer.load_balancers() if connection.has_service("load-balancer") else ()
+        ),
         "server": connection.compute.servers,
         "server group": connection.compute.server_groups,
         "key pair": connection.compute.keypairs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dougong import cloud, cluster_made, contacts, environment, lab, paths, runs, stacks
+from dougong import cloud, cluster_made, contacts, environment, lab, monitor_ports, paths, runs, stacks
 from dougong.console import MARKS, duration, out
 from dougong.errors import DougongError
 from dougong.platform import Platform
@@ -100,7 +100,10 @@ def _remove(run: Recorder, name: str, platform: Platform, destroy_data: bool) ->
     # Only now: with the hosts gone nobody makes it anew. The network cannot go before it.
     with run.phase("made by it"):
         run.command(f"openstack --os-cloud {platform.cloud.name} loadbalancer delete --cascade  # volume delete, …")
-        made = cluster_made.remove(cloud.connect(platform), platform.name)
+        connection = cloud.connect(platform)
+        made = cluster_made.remove(connection, platform.name)
+        if orphans := monitor_ports.remove_orphans(connection, platform.name):
+            run.note(f"{orphans} port of health monitors that the cloud had forgotten is removed")
         run.summary(f"{len(made)} things that the cluster had made" if len(made) else "it had made nothing")
     _destroy(run, name, "network", destroy_data)
     with run.phase("project"):

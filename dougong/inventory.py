@@ -45,7 +45,7 @@ def read_outputs(name: str, platform: Platform, *, secrets: bool = False) -> dic
         secrets: in clear text; else they are masked.
 
     Raises:
-        NoStackError: nothing has been built yet, or Pulumi itself has not been fetched yet.
+        NoStackError: nothing has been built yet or it was removed, or Pulumi itself has not been fetched yet.
         DougongError: Pulumi failed in another way.
     """
     folder = paths.ROOT / "stacks" / "cluster"
@@ -63,6 +63,12 @@ def read_outputs(name: str, platform: Platform, *, secrets: bool = False) -> dic
     )
     if done.returncode == 0:
         outputs: dict[str, Any] = json.loads(done.stdout)
+        # A stack is there from the first `pulumi up` to its removal; what it holds is said at the end of each update.
+        if not outputs:
+            raise NoStackError(
+                f"The stack {name!r} of stacks/cluster holds nothing: it was removed, or its first update did not end.",
+                f"Run `dougong up -e {name}`, or `dougong down -e {name}` to remove the rest.",
+            )
         return outputs
     # Pulumi has no documented exit code for this; the words are those of its CLI since 1.0.
     if "no stack named" in done.stderr:
