@@ -42,14 +42,14 @@ class LibvirtDriver(driver.LibvirtDriver):
 
     def attach_volume(self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         super().attach_volume(context, connection_info, instance, *args, **kwargs)
-        _name_volumes(instance)
+        _settle_devices(instance)
 
     def detach_volume(self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         super().detach_volume(context, connection_info, instance, *args, **kwargs)
-        _name_volumes(instance)
+        _settle_devices(instance)
 
 
-def _name_volumes(instance: Any) -> None:
-    """Let software in a running server find its volumes by their ids; one that starts is named by libvirt's hook."""
+def _settle_devices(instance: Any) -> None:
+    """Do what udev and a hypervisor do in a machine; for a server that starts libvirt's hook does it."""
     if instance.power_state == power_state.RUNNING:
-        processutils.execute("sudo", "nova-rootwrap", "/etc/nova/rootwrap.conf", "lab-volume-names", instance.name)
+        processutils.execute("sudo", "nova-rootwrap", "/etc/nova/rootwrap.conf", "lab-server-devices", instance.name)
