@@ -213,7 +213,7 @@ def test_estimate_is_by_the_last_upgrade_that_succeeded() -> None:
     assert estimate.seconds(1, 2, 1, [failed, ran]) == (300.0, "by what r took for a node")
     took, source = estimate.seconds(1, 2, 1, [failed])
     assert took == estimate.FIXED_SECONDS + estimate.CONTROL_PLANE_SECONDS + 2 * estimate.WORKER_SECONDS
-    assert "a guess" in source
+    assert "by what the drill took" in source
 
 
 @pytest.mark.parametrize(("workers", "batch", "count"), [(0, 1, 0), (3, 1, 3), (3, 2, 2), (3, 5, 1)])
