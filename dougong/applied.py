@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import kubernetes.client
-import kubernetes.config
-import urllib3
+from kubernetes.client import CoreV1Api
 
-from dougong import inventory, paths
+from dougong import cluster_api, inventory, paths
 from dougong.errors import DougongError
 from dougong.inventory import CLUSTER_GROUPS, Inventory
 from dougong.platform import Platform
@@ -60,7 +58,7 @@ def nodes(environment: str) -> dict[str, Node] | None:
         return None
     try:
         found: list[Any] = api.list_node(_request_timeout=_TIMEOUT_SECONDS).items
-    except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError):
+    except cluster_api.REFUSALS:
         return None
     return {
         node.metadata.name: Node(
@@ -234,15 +232,9 @@ def leaving(environment: str, platform: Platform) -> list[str]:
     return sorted(name for name in present if name in ours and name not in wanted)
 
 
-def _api(environment: str) -> Any:
-    if not paths.kubeconfig(environment).exists():
-        return None
-    file = str(paths.kubeconfig(environment))
-    configuration = kubernetes.client.Configuration()
-    kubernetes.config.load_kube_config(file, client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
-    # One more try: a load balancer that has just lost a member leads the next connection elsewhere.
-    configuration.retries = 1
-    return kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
+def _api(environment: str) -> CoreV1Api | None:
+    kubeconfig = paths.kubeconfig(environment)
+    return CoreV1Api(cluster_api.connect(kubeconfig)) if kubeconfig.exists() else None
 
 
 def _server(fingerprint: str) -> str:

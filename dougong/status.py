@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import kubernetes.client
-import kubernetes.config
-import urllib3
+from kubernetes.client import CoreV1Api
 
-from dougong import application, console, environment, hands, inventory, lab, paths, runs, stacks
+from dougong import application, cluster_api, console, environment, hands, inventory, lab, paths, runs, stacks
 from dougong.check import Check
 from dougong.errors import DougongError
 from dougong.platform import Platform
@@ -108,12 +106,11 @@ def _cluster(name: str, platform: Platform) -> Iterator[Check]:
     if not paths.kubeconfig(name).exists():
         yield Check("nodes", False, "there is no kubeconfig yet", "dougong up")
         return
-    kubernetes.config.load_kube_config(str(paths.kubeconfig(name)))  # type: ignore[no-untyped-call]  # upstream's
-    api = kubernetes.client.CoreV1Api()
+    api = CoreV1Api(cluster_api.connect(paths.kubeconfig(name)))
     try:
         nodes: list[Any] = api.list_node(_request_timeout=10).items
         pods: list[Any] = api.list_pod_for_all_namespaces(_request_timeout=10).items
-    except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError) as error:
+    except cluster_api.REFUSALS as error:
         reason = f"the API server does not answer: {getattr(error, 'reason', error)}"
         yield Check("nodes", False, reason, "kubectl get --raw '/readyz?verbose'")
         return

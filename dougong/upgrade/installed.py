@@ -14,11 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import kubernetes.client
-import kubernetes.config
-import urllib3
 import yaml
 from cryptography import x509
 
+from dougong import cluster_api
 from dougong.errors import DougongError
 
 SET_ASIDE = "dougong.local/set-aside"
@@ -136,10 +135,9 @@ def read(kubeconfig: Path, backup: datetime | None = None) -> Installed:
     """
     if not kubeconfig.exists():
         raise DougongError(f"there is no cluster to upgrade: {kubeconfig} does not exist", "dougong up")
-    client = kubernetes.config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]  # upstream's
     try:
-        return _read(client, _certificates(kubeconfig), backup)
-    except (kubernetes.client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+        return _read(cluster_api.connect(kubeconfig), _certificates(kubeconfig), backup)
+    except (*cluster_api.REFUSALS, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise DougongError(f"the API server does not answer: {reason}", _SILENT) from error
 

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import kubernetes_certificates
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.evidence import backups, certificates, control_plane, dns, icmp, machine, web
+from ansible.module_utils.evidence import backups, control_plane, dns, icmp, machine, web
 
 DOCUMENTATION = """
 module: host_evidence
@@ -104,7 +105,7 @@ def evidence(wanted: dict[str, Any]) -> dict[str, Any]:
             "failed_units": machine.failed_units(),
             "services": {unit: machine.service(unit) for unit in ("containerd.service", "kubelet.service")},
             "mounts": {mount: Path(mount).is_mount() for mount in wanted["mounts"]},
-            "certificates": certificates.certificates(),
+            "certificates": [{"path": str(each.path), "pem": each.own} for each in kubernetes_certificates.collect()],
             "mtu": mtu,
             "pod_mtu": pods,
             "runtime": daemon.result(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
@@ -253,3 +255,49 @@ spec:
         assert (
             module.with_arguments(changed, {"cluster-signing-cert-file": "/etc/kubernetes/pki/ca.crt"}) == self.MANIFEST
         )
+
+
+class TestCertificatesOnTheHost:
+    """What is read of files; the clusters of molecule and of the drills show that it fits real ones."""
+
+    PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    ISSUER = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n"
+    KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
+
+    @pytest.fixture
+    def host(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+        """The reader, on a host whose folders are below tmp_path."""
+        monkeypatch.setattr(
+            ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PLUGINS / "module_utils")]
+        )
+        reader = importlib.import_module("ansible.module_utils.kubernetes_certificates")
+        monkeypatch.setattr(reader, "KUBERNETES", tmp_path / "kubernetes")
+        monkeypatch.setattr(reader, "KUBELET", tmp_path / "kubelet")
+        monkeypatch.setattr(reader.kubernetes_components, "PKI", tmp_path / "kubernetes/pki")
+        for folder in ("kubernetes/pki/etcd", "kubelet/pki"):
+            (tmp_path / folder).mkdir(parents=True)
+        return reader
+
+    def test_keys_are_not_read_out(self, host: Any, tmp_path: Path) -> None:
+        (tmp_path / "kubelet/pki/kubelet-client-current.pem").write_text(self.PEM + self.KEY + self.ISSUER)
+        (found,) = host.collect()
+        assert (found.kind, found.pem, found.own) == ("kubelet-client", self.PEM + self.ISSUER, self.PEM)
+
+    def test_kinds_and_names_follow_the_files(self, host: Any, tmp_path: Path) -> None:
+        for name in ("ca", "apiserver", "etcd/ca", "etcd/peer"):
+            (tmp_path / f"kubernetes/pki/{name}.crt").write_text(self.PEM)
+        data = base64.b64encode(self.PEM.encode()).decode()
+        (tmp_path / "kubernetes/admin.conf").write_text(f"users:\n- user:\n    client-certificate-data: {data}\n")
+        (tmp_path / "kubernetes/bootstrap.conf").write_text("users: []\n")  # with a token
+        assert {each.name: each.kind for each in host.collect()} == {
+            "apiserver": "kubeadm",
+            "ca": "authority",
+            "etcd/ca": "authority",
+            "etcd/peer": "kubeadm",
+            "admin.conf": "kubeadm",
+        }
+
+    def test_what_the_cluster_signed_takes_the_place_of_the_kubelets_own(self, host: Any, tmp_path: Path) -> None:
+        for name in ("kubelet.crt", "kubelet-server-current.pem"):
+            (tmp_path / "kubelet/pki" / name).write_text(self.PEM)
+        assert [each.path.name for each in host.collect()] == ["kubelet-server-current.pem"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.evidence import certificates, dns, icmp, machine, web
+from plugins.module_utils.evidence import dns, icmp, machine, web
 
 
 @pytest.fixture
@@ -132,13 +132,3 @@ def test_memory_is_read() -> None:
 
 def test_a_tool_that_is_not_there_is_no_crash() -> None:
     assert machine.run("no-such-tool-at-all").returncode == 127
-
-
-def test_keys_are_not_read_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
-    key = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
-    (tmp_path / "kubelet-client-current.pem").write_text(f"{pem}\n{key}")
-    monkeypatch.setattr(certificates, "_KUBELET", tmp_path)
-    monkeypatch.setattr(certificates, "_FOLDERS", ())
-    (found,) = [c for c in certificates.certificates() if c["path"].startswith(str(tmp_path))]
-    assert found["pem"] == pem
