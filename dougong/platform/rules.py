@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any, Literal
 
+import yaml
+
+from dougong import paths
 from dougong.platform.findings import Location
 from dougong.platform.model import Backup, Cloud, Kubernetes, LoadBalancers, Network, Pool, Services, Tenant
 
@@ -40,11 +43,8 @@ class Problem:
 Rule = Callable[..., Iterator[Problem]]
 _RULES: list[Rule] = []
 
-# What the embedded cloud uses itself: the network of its container, and its floating IPs (roles/lab_*).
-LAB_NETWORKS = {
-    "the embedded cloud's own network": IPv4Network("10.77.0.0/24"),
-    "the embedded cloud's floating IPs": IPv4Network("172.24.4.0/24"),
-}
+LAB_VARIABLES = "playbooks/vars/lab.yml"
+"""The embedded cloud's own settings."""
 SPECIAL_NETWORKS = {
     "loopback (RFC 1122)": IPv4Network("127.0.0.0/8"),
     "link-local, where the metadata service is (RFC 3927)": IPv4Network("169.254.0.0/16"),
@@ -117,12 +117,25 @@ def pods_and_services_are_told_apart(orchestrator: Kubernetes) -> Iterator[Probl
 
 
 @rule
-def networks_are_usable(cloud: Cloud, network: Network, orchestrator: Kubernetes) -> Iterator[Problem]:
-    taken = SPECIAL_NETWORKS | (LAB_NETWORKS if cloud.embedded else {})
+def networks_are_usable(network: Network, orchestrator: Kubernetes) -> Iterator[Problem]:
     for location, cidr in {("network", "cidr"): network.cidr, **_cluster_networks(orchestrator)}.items():
-        for what, reserved in taken.items():
+        for what, reserved in SPECIAL_NETWORKS.items():
             if cidr.overlaps(reserved):
                 yield Problem(location, f"{cidr} overlaps with {what}, {reserved}", "Choose another range (RFC 1918).")
+
+
+@rule
+def packets_stay_on_the_machine(cloud: Cloud, network: Network, orchestrator: Kubernetes) -> Iterator[Problem]:
+    if not cloud.embedded:
+        return
+    known = yaml.safe_load((paths.ROOT / LAB_VARIABLES).read_text())["lab_guarded_ranges"]
+    for location, cidr in {("network", "cidr"): network.cidr, **_cluster_networks(orchestrator)}.items():
+        if not any(cidr.subnet_of(IPv4Network(guarded)) for guarded in known):
+            yield Problem(
+                location,
+                f"{cidr} is not guarded: what nobody in the embedded cloud takes would leave this machine",
+                f"Use a part of {', '.join(known)}, or add it to lab_guarded_ranges in {LAB_VARIABLES}.",
+            )
 
 
 @rule
