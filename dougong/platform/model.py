@@ -216,6 +216,9 @@ class Backup(Model):
     """Where they are kept; left out: the state folder of the machine on which `dougong backup` is called."""
     keep: int = Field(default=14, ge=1, le=10000)
     """How many stay; the oldest goes when a new one has been read back."""
+    volumes: bool = False
+    """Whether each backup takes a snapshot of every volume that applications have claimed. Cinder keeps a deleted
+    claim's volume until the last snapshot of it is gone."""
     recipients: list[AgeRecipient] = Field(default_factory=list)
     """Further public keys of age: whoever has one of the private keys can open the backups, as the key in the state
     folder can."""

@@ -311,6 +311,8 @@ def create(configuration: dict[str, Any], if_leader: bool, owner: str) -> dict[s
     archive = spool / (about["id"] + ARCHIVE)
     with tempfile.TemporaryDirectory(dir=spool, prefix="work-") as work:
         snapshot = Path(work) / SNAPSHOT
+        # Before etcd's own: what is restored from it knows them.
+        about["volumes"] = volume_snapshots(about["id"], configuration["keep"]) if configuration["volumes"] else []
         about["snapshot"] = etcd.save(snapshot)
         parts = {SNAPSHOT: snapshot} | {
             f"kubernetes/{path.relative_to(KUBERNETES)}": path
@@ -328,6 +330,16 @@ def create(configuration: dict[str, Any], if_leader: bool, owner: str) -> dict[s
         shutil.chown(archive, owner)
         (spool / (about["id"] + SIDECAR)).write_text(json.dumps(about, indent=2))
     return about
+
+
+def volume_snapshots(backup: str, count: int) -> list[dict[str, str]]:
+    """Take a snapshot of each volume: claim, snapshot and trouble of each. None of it keeps etcd from being saved."""
+    words = ["/usr/local/sbin/dougong-volume-snapshots", backup, f"--keep={count}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return [{"claim": "all claims", "trouble": done.stderr.strip()}]
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    return found
 
 
 def pack(parts: dict[str, Path], manifest: dict[str, Any], recipients: Sequence[str], target: Path) -> None:
@@ -611,6 +623,10 @@ def arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     asked = arguments()
     try:
-        print(json.dumps(asked.run(asked), indent=2))
+        said = asked.run(asked)
     except BackupError as error:
         sys.exit(f"dougong-backup: {error}")
+    print(json.dumps(said, indent=2))
+    if asked.run is on_create and (missing := [each for each in said.get("volumes", []) if each["trouble"]]):
+        claims = "; ".join(f"{each['claim']}: {each['trouble']}" for each in missing)
+        sys.exit(f"dougong-backup: {said['id']} is made, but without snapshots of {claims}")
