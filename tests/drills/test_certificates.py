@@ -31,6 +31,8 @@ WORKER = "molecule-certificates-worker-0"
 API = "10.78.0.51"
 NODE_PORT = "http://10.78.0.54:30080/healthz"
 PKI = "/etc/kubernetes/pki"
+# Of the drill's own client.
+NAMESPACE = "drill"
 STATUS = "playbooks/certificates.yml"
 RENEW = "playbooks/certificates-renew.yml"
 ROTATE = "playbooks/certificates-rotate-ca.yml"
@@ -210,16 +212,22 @@ def start_client(cluster: Cluster) -> None:
     }
     manifest = [
         {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            # For the folder of the host, which is where kubectl comes from.
+            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
+        },
+        {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRoleBinding",
             "metadata": {"name": "drill-client"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
-            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "default"}],
+            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": NAMESPACE}],
         },
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": "client", "namespace": "default"},
+            "metadata": {"name": "client", "namespace": NAMESPACE},
             "spec": {
                 "selector": {"matchLabels": {"app": "client"}},
                 "template": {
@@ -240,7 +248,7 @@ def start_client(cluster: Cluster) -> None:
         text=True,
         check=True,
     )
-    cluster.kubectl("rollout", "status", "deployment/client", "--timeout=120s")
+    cluster.kubectl("rollout", "status", "deployment/client", f"--namespace={NAMESPACE}", "--timeout=120s")
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +284,7 @@ def test_rotation_under_load_killed_on_the_way(cluster: Cluster, old: Path) -> N
         killed_at(cluster, "kubelet.yml for")
         printed = cluster.playbook(ROTATE, **NOW)
     assert "goes on at: issue" in printed
-    answers = cluster.kubectl("logs", "deployment/client").splitlines()
+    answers = cluster.kubectl("logs", "deployment/client", f"--namespace={NAMESPACE}").splitlines()
     print(f"pod: {len(answers)} requests, {len(answers) - answers.count('ok')} failed")
     assert answers[-3:] == ["ok"] * 3
     assert not [answer for answer in answers if "x509" in answer], "it never met a certificate that it does not know"
@@ -351,7 +359,7 @@ def test_controllers_that_live_on_still_see_changes(cluster: Cluster) -> None:
     name = "web.after.svc.cluster.local"
     once = f"busybox nslookup {name} && busybox wget -q -T 2 -O /dev/null http://{name}/passwd"
     ask = f"for i in 1 2 3 4 5 6 7 8 9 10; do {once} && exit 0; busybox sleep 2; done; exit 1"
-    cluster.kubectl("exec", "deployment/client", "--", "sh", "-c", ask)
+    cluster.kubectl("exec", f"--namespace={NAMESPACE}", "deployment/client", "--", "sh", "-c", ask)
 
 
 def test_a_new_worker_joins(cluster: Cluster) -> None:
