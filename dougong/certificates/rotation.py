@@ -167,7 +167,7 @@ def outdated_clients(pods: Iterable[Mapping[str, Any]], trusts: Iterable[Mapping
     """Pods that may hold the old authority alone, since they were started before the new one was published to them.
 
     A pod reads the authorities with which it checks the API server when it starts; few read them again. Pods without
-    an account of their own are left out, and static ones: those have their files from the host.
+    an account of their own are left out, static ones, which have their files from the host, and those that are ending.
 
     Args:
         pods: of all namespaces.
@@ -184,6 +184,7 @@ def outdated_clients(pods: Iterable[Mapping[str, Any]], trusts: Iterable[Mapping
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         for pod in pods
         if pod["status"].get("phase") not in ("Succeeded", "Failed")
+        and "deletionTimestamp" not in pod["metadata"]
         and _asks_the_api(pod)
         # Both are RFC 3339 in UTC, to the second.
         and pod["status"].get("startTime", "") < published[pod["metadata"]["namespace"]]

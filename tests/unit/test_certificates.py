@@ -192,7 +192,10 @@ def test_pods_that_started_before_the_authority_was_published_hold_the_old_one()
             "managedFields": [{"time": "2026-11-21T10:00:00Z"}, {"time": "2026-11-21T12:00:00Z"}],
         }
     }
+    ending = pod("ending", "2026-11-20T00:00:00Z")
+    ending["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:30Z"
     pods = [
+        ending,
         pod("before", "2026-11-21T11:59:59Z"),
         pod("after", "2026-11-21T12:00:01Z"),
         pod("without-account", "2026-11-20T00:00:00Z", token=False),
