@@ -358,12 +358,15 @@ def test_controllers_that_live_on_still_see_changes(cluster: Cluster) -> None:
         "-f",
         "-p",
         "8080",
+        "-h",
+        "/etc",
     )
     cluster.kubectl("expose", "deployment", "web", "--namespace=after", "--port=80", "--target-port=8080")
     cluster.kubectl("rollout", "status", "deployment/web", "--namespace=after", "--timeout=120s")
     name = "web.after.svc.cluster.local"
     once = f"busybox nslookup {name} && busybox wget -q -T 2 -O /dev/null http://{name}/passwd"
-    ask = f"for i in 1 2 3 4 5 6 7 8 9 10; do {once} && exit 0; busybox sleep 2; done; exit 1"
+    # A watch that was broken is tried again after 30 to 60 s at most (client-go's back-off), and perhaps once more.
+    ask = f"for i in $(busybox seq 90); do {once} && exit 0; busybox sleep 2; done; exit 1"
     cluster.kubectl("exec", f"--namespace={NAMESPACE}", "deployment/client", "--", "sh", "-c", ask)
 
 
