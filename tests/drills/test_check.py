@@ -31,11 +31,11 @@ def cluster(scenario: Scenario) -> Cluster:
 
 
 def inspect(cluster: Cluster) -> list[Finding]:
-    """What the playbook's evidence says. The disk below the containers is the machine's own and may well be full."""
+    """What the playbook's evidence says, but for the disk below the containers: it is the machine's, full or slow."""
     cluster.playbook("playbooks/check.yml", inspection_strict=False)
     seen = evidence.read(Path(cluster.variables["MOLECULE_EPHEMERAL_DIRECTORY"], "inspection.json"))
     findings = [finding for area in inspection.inspect(seen) for finding in area.findings]
-    return [finding for finding in findings if not finding.evidence.startswith("disk / ")]
+    return [finding for finding in findings if not finding.evidence.startswith(("disk / ", "etcd's disk is slow"))]
 
 
 def healthy(cluster: Cluster) -> bool:
