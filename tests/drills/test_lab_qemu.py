@@ -65,7 +65,7 @@ def test_it_stays_what_it_is(cloud: Connection) -> None:
 
 def test_a_server_boots_and_answers_through_its_floating_ip(cloud: Connection) -> None:
     network = cloud.create_network("qemu")
-    subnet = cloud.create_subnet(network.id, cidr="10.1.0.0/24", dns_nameservers=["10.77.0.1"])
+    subnet = cloud.create_subnet(network.id, cidr="10.1.0.0/24", dns_nameservers=["10.77.0.1"], enable_dhcp=True)
     public = cloud.network.find_network("public", ignore_missing=False)
     router = cloud.create_router("qemu", ext_gateway_net_id=public.id)
     cloud.add_router_interface(router, subnet_id=subnet.id)
