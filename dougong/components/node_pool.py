@@ -9,6 +9,7 @@ import pulumi_openstack as openstack
 
 from dougong.components.cloud_init import user_data
 from dougong.components.data_volumes import DataVolume, DataVolumes, DataVolumesArgs
+from dougong.components.floating_ip import floating_ip
 
 AntiAffinity = Literal["required", "preferred", "none"]
 SERVER_GROUP_POLICY = {"required": "anti-affinity", "preferred": "soft-anti-affinity"}
@@ -147,18 +148,13 @@ class NodePool(pulumi.ComponentResource):
             DataVolumesArgs(instance_id=server.id, volumes=args.volumes, protect=args.protect_volumes),
             opts=self._child(),
         )
-        public_address: pulumi.Input[str | None] = None
-        if args.external_network:
-            public_address = openstack.networking.FloatingIp(
-                name, description=name, pool=args.external_network, port_id=port.id, opts=self._child()
-            ).address
         return pulumi.Output.all(
             name=name,
             pool=self._pool,
             role=args.role,
             index=index,
             address=_address(port),
-            public_address=public_address,
+            public_address=floating_ip(name, args.external_network, port.id, self),
             zone=server.availability_zone,
             server_id=server.id,
             volumes=volumes.attached,

@@ -43,7 +43,7 @@ class Problem:
 Rule = Callable[..., Iterator[Problem]]
 _RULES: list[Rule] = []
 
-LAB_VARIABLES = "playbooks/vars/lab.yml"
+LAB_VARIABLES = paths.ROOT / "playbooks/vars/lab.yml"
 """The embedded cloud's own settings."""
 SPECIAL_NETWORKS = {
     "loopback (RFC 1122)": IPv4Network("127.0.0.0/8"),
@@ -128,13 +128,13 @@ def networks_are_usable(network: Network, orchestrator: Kubernetes) -> Iterator[
 def packets_stay_on_the_machine(cloud: Cloud, network: Network, orchestrator: Kubernetes) -> Iterator[Problem]:
     if not cloud.embedded:
         return
-    known = yaml.safe_load((paths.ROOT / LAB_VARIABLES).read_text())["lab_guarded_ranges"]
+    known = yaml.safe_load(LAB_VARIABLES.read_text())["lab_guarded_ranges"]
     for location, cidr in {("network", "cidr"): network.cidr, **_cluster_networks(orchestrator)}.items():
         if not any(cidr.subnet_of(IPv4Network(guarded)) for guarded in known):
             yield Problem(
                 location,
                 f"{cidr} is not guarded: what nobody in the embedded cloud takes would leave this machine",
-                f"Use a part of {', '.join(known)}, or add it to lab_guarded_ranges in {LAB_VARIABLES}.",
+                f"Use a part of {', '.join(known)}, or add it to lab_guarded_ranges in playbooks/vars/lab.yml.",
             )
 
 
