@@ -18,13 +18,12 @@ from tests.cluster_probe import Cluster
 from tests.integration.harness import ENVIRONMENT, KEEP, CommandLine, Installation, Machine
 from tests.integration.shop import Shop
 
-FIRST, LAST_BUT_ONE, LAST = "test_up.py", "test_check.py", "test_down.py"
+ORDER = {"test_up.py": -2, "test_check.py": -1, "test_deleted_port.py": 1, "test_down.py": 2}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Building comes first, removal last, before it what breaks things; what is between may come in any order."""
-    rank = {FIRST: -1, LAST_BUT_ONE: 1, LAST: 2}
-    items.sort(key=lambda item: rank.get(item.path.name, 0) if item.path.parent.name == "integration" else -2)
+    """Building comes first, a look at the healthy installation next, removal last, before it what breaks things."""
+    items.sort(key=lambda item: ORDER.get(item.path.name, 0) if item.path.parent.name == "integration" else -3)
 
 
 @pytest.fixture(scope="session")
