@@ -81,6 +81,11 @@ def application_credentials(connection: Connection) -> Iterable[Any]:
     ]
 
 
+def load_balancers(connection: Connection) -> Iterable[Any]:
+    """Those of the project; none on a cloud without Octavia."""
+    return connection.load_balancer.load_balancers() if connection.has_service("load-balancer") else ()
+
+
 def remaining(platform: Platform) -> list[tuple[str, str, str]]:
     """All that the project holds: (kind, name, id). After `down` there should be nothing.
 
@@ -89,9 +94,7 @@ def remaining(platform: Platform) -> list[tuple[str, str, str]]:
     connection = connect(platform)
     project = connection.current_project_id
     mine: dict[str, Callable[[], Iterable[Any]]] = {
-        "load balancer": lambda: (
-            connection.load_balancer.load_balancers() if connection.has_service("load-balancer") else ()
-        ),
+        "load balancer": lambda: load_balancers(connection),
         "server": connection.compute.servers,
         "server group": connection.compute.server_groups,
         "key pair": connection.compute.keypairs,

@@ -19,7 +19,7 @@ def connect(kubeconfig: Path) -> ApiClient:
         kubeconfig: the administrator's.
     """
     configuration = Configuration()
-    kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream's
+    kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # the library has no types
     # One more try: a load balancer that has just lost a member leads the next connection elsewhere.
     configuration.retries = 1
     return ApiClient(configuration)

@@ -14,6 +14,7 @@ from typing import Any
 import openstack.exceptions
 from openstack.connection import Connection
 
+from dougong import cloud
 from dougong.errors import DougongError
 
 # Amphorae are virtual machines: the last of many takes minutes to go.
@@ -55,11 +56,11 @@ def find(connection: Connection, cluster: str) -> Made:
         connection: to its project.
         cluster: its name.
     """
-    has_load_balancers = connection.has_service("load-balancer")
-    balancers = connection.load_balancer.load_balancers() if has_load_balancers else ()
     project = connection.current_project_id  # an administrator sees those of all
     return Made(
-        load_balancers=_where(balancers, lambda item: item.name.startswith(f"kube_service_{cluster}_")),
+        load_balancers=_where(
+            cloud.load_balancers(connection), lambda item: item.name.startswith(f"kube_service_{cluster}_")
+        ),
         floating_ips=_where(
             connection.network.ips(project_id=project),
             lambda item: _described(item, "Floating IP for Kubernetes external service ", f" from cluster {cluster}"),

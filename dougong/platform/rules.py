@@ -118,7 +118,7 @@ def pods_and_services_are_told_apart(orchestrator: Kubernetes) -> Iterator[Probl
 
 @rule
 def networks_are_usable(network: Network, orchestrator: Kubernetes) -> Iterator[Problem]:
-    for location, cidr in {("network", "cidr"): network.cidr, **_cluster_networks(orchestrator)}.items():
+    for location, cidr in _networks(network, orchestrator).items():
         for what, reserved in SPECIAL_NETWORKS.items():
             if cidr.overlaps(reserved):
                 yield Problem(location, f"{cidr} overlaps with {what}, {reserved}", "Choose another range (RFC 1918).")
@@ -129,7 +129,7 @@ def packets_stay_on_the_machine(cloud: Cloud, network: Network, orchestrator: Ku
     if not cloud.embedded:
         return
     known = yaml.safe_load(LAB_VARIABLES.read_text())["lab_guarded_ranges"]
-    for location, cidr in {("network", "cidr"): network.cidr, **_cluster_networks(orchestrator)}.items():
+    for location, cidr in _networks(network, orchestrator).items():
         if not any(cidr.subnet_of(IPv4Network(guarded)) for guarded in known):
             yield Problem(
                 location,
@@ -451,6 +451,10 @@ def tenants_have_namespaces_of_their_own(services: Services, tenants: Tenants) -
         owner = "Kubernetes' own" if name.startswith("kube-") else taken.get(name)
         if owner:
             yield Problem(("tenants", name), f"the namespace {name} is {owner}", "Choose another name.", key=True)
+
+
+def _networks(network: Network, orchestrator: Kubernetes) -> dict[Location, IPv4Network]:
+    return {("network", "cidr"): network.cidr, **_cluster_networks(orchestrator)}
 
 
 def _cluster_networks(orchestrator: Kubernetes) -> dict[Location, IPv4Network]:

@@ -28,6 +28,14 @@ PLUGINS = ROOT / "plugins"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
+@pytest.fixture
+def own_module_utils(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules import ours beside Ansible's own."""
+    monkeypatch.setattr(
+        ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PLUGINS / "module_utils")]
+    )
+
+
 class Authority:
     """An authority that can issue; two of the same name have different keys, as after a rotation."""
 
@@ -222,11 +230,8 @@ spec:
 """
 
     @pytest.fixture
-    def module(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def module(self, own_module_utils: None) -> Any:
         """The module as Ansible would import it."""
-        monkeypatch.setattr(
-            ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PLUGINS / "module_utils")]
-        )
         spec = importlib.util.spec_from_file_location("components", PLUGINS / "modules" / "kubernetes_components.py")
         assert spec
         assert spec.loader
@@ -268,11 +273,8 @@ class TestCertificatesOnTheHost:
     KEY = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n"
 
     @pytest.fixture
-    def host(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    def host(self, own_module_utils: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         """The reader, on a host whose folders are below tmp_path."""
-        monkeypatch.setattr(
-            ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(PLUGINS / "module_utils")]
-        )
         reader = importlib.import_module("ansible.module_utils.kubernetes_certificates")
         monkeypatch.setattr(reader, "KUBERNETES", tmp_path / "kubernetes")
         monkeypatch.setattr(reader, "KUBELET", tmp_path / "kubelet")

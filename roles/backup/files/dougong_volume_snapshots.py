@@ -63,6 +63,10 @@ def wanted(
         namespace, name = claim["metadata"]["namespace"], claim["metadata"]["name"]
         driver = drivers[claim["spec"]["volumeName"]]
         chosen = class_of(driver, classes) if driver else None
+        if not chosen:
+            trouble = f"{driver or 'its storage'} has no VolumeSnapshotClass of its own, or several and no default"
+            found.append({"claim": f"{namespace}/{name}", "trouble": trouble})
+            continue
         snapshot = f"{name}-{backup.rpartition('-')[2].lower()}"
         manifest = {
             "apiVersion": f"{GROUP}/v1",
@@ -70,12 +74,7 @@ def wanted(
             "metadata": {"name": snapshot, "namespace": namespace, "labels": {LABEL: backup}},
             "spec": {"volumeSnapshotClassName": chosen, "source": {"persistentVolumeClaimName": name}},
         }
-        trouble = f"{driver or 'its storage'} has no VolumeSnapshotClass of its own, or several and no default"
-        found.append(
-            {"claim": f"{namespace}/{name}", "snapshot": snapshot, "manifest": manifest}
-            if chosen
-            else {"claim": f"{namespace}/{name}", "trouble": trouble}
-        )
+        found.append({"claim": f"{namespace}/{name}", "snapshot": snapshot, "manifest": manifest})
     return found
 
 
