@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dougong import cloud, cluster_made, contacts, environment, lab, monitor_ports, paths, runs, stacks
+from dougong import cloud, cluster_made, contacts, environment, ghost_balancers, lab, monitor_ports, paths, runs, stacks
 from dougong.console import MARKS, duration, out
 from dougong.errors import DougongError
 from dougong.platform import Platform
@@ -108,6 +108,9 @@ def _remove(run: Recorder, name: str, platform: Platform, destroy_data: bool) ->
     _destroy(run, name, "network", destroy_data)
     with run.phase("project"):
         run.command(f"openstack --os-cloud {platform.cloud.name} server list  # volumes, ports, …")
+        # As the last of all: what brings them back are the deletions before it.
+        if ghosts := ghost_balancers.remove(cloud.connect(platform), platform.name):
+            run.note(f"deleted once more, for the cloud had listed them again: {', '.join(ghosts)}")
         left = cloud.remaining(platform)
         run.summary(f"{len(left)} things left" if left else "nothing left")
     return left

@@ -32,6 +32,18 @@ def test_the_project_is_empty(dougong: CommandLine, installation: Installation) 
     assert not paths.kubeconfig(ENVIRONMENT).exists()
 
 
+def test_what_the_cloud_lists_again_is_removed_again(dougong: CommandLine, installation: Installation) -> None:
+    """What a late word on a member's health does to a deleted load balancer, done by hand: it cannot be ordered."""
+    revive = (
+        "UPDATE octavia.load_balancer SET provisioning_status = 'ACTIVE'"
+        " WHERE name = 'lab-apps' AND provisioning_status = 'DELETED' LIMIT 1"
+    )
+    subprocess.run(["podman", "exec", "dougong-lab", "mariadb", f"--execute={revive}"], check=True)
+    assert [kind for kind, _, _ in cloud.remaining(installation.platform)] == ["load balancer"]
+    dougong("down", "--yes", "--keep-lab")
+    assert cloud.remaining(installation.platform) == []
+
+
 def test_the_machine_is_as_it_was(dougong: CommandLine, machine: Machine, installation: Installation) -> None:
     dougong("down", "--yes")
     assert Machine.now().more_than(machine) == {}
