@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from dougong import paths
 from tests.drills.conftest import Scenario
 from tests.drills.harness import Cluster
 
@@ -21,8 +23,9 @@ CONTROL_PLANE = "molecule-security-control-plane-0"
 CONVERGE = "molecule/security/converge.yml"
 ROTATE = "playbooks/rotate-encryption-key.yml"
 EVENTS = {"apiServer": {"extraArgs": [{"name": "event-ttl", "value": "2h"}]}}
-# What the lab's hosts need is lost with a variable of the command line: it is said again.
-PODS = {"maxPods": 77, "failCgroupV1": False, "failSwapOn": False, "protectKernelDefaults": False}
+# A variable of the command line takes the place of the lab's: what such hosts need is said again.
+LAB = yaml.safe_load((paths.inventory("lab") / "group_vars" / "all.yml").read_text())
+PODS = {**LAB["kubernetes_kubelet_configuration"], "maxPods": 77}
 KEYS = "/etc/kubernetes/encryption/config.yaml"
 ETCDCTL = (
     "etcdctl --cacert=/etc/kubernetes/pki/etcd/ca.crt --cert=/etc/kubernetes/pki/etcd/server.crt "

@@ -22,6 +22,13 @@ def test_container_runs_from_an_imported_image(host: Host) -> None:
     assert run.rc == 0, run.stderr
 
 
+def test_the_kubelet_may_not_delete_an_imported_image(host: Host) -> None:
+    [image] = host.check_output("ctr --namespace=k8s.io images list name==dougong.local/test-tools:1.0.0").splitlines()[
+        1:
+    ]
+    assert "io.cri-containerd.pinned=pinned" in image
+
+
 def test_cni_plugins_are_there(host: Host) -> None:
     answer = host.run("CNI_COMMAND=VERSION /opt/cni/bin/loopback </dev/null")
     assert "1.0.0" in json.loads(answer.stdout)["supportedVersions"]
