@@ -18,6 +18,28 @@ from dougong import paths
 _STEP_SECONDS = 30 * 60
 
 
+def dougong(*arguments: str, expect: int = 0) -> str:
+    """Run a command of `dougong`.
+
+    Args:
+        arguments: of the command line.
+        expect: its exit code.
+
+    Returns:
+        What it printed.
+    """
+    done = subprocess.run(
+        [f"{sys.prefix}/bin/dougong", *arguments],
+        env={**os.environ, "CI": "true", "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=_STEP_SECONDS,
+        check=False,
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A scenario's hosts with the cluster on them.

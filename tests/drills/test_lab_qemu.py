@@ -5,10 +5,8 @@ A lab that is up is removed first, and this one at the end.
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -18,22 +16,10 @@ from openstack.connection import Connection
 
 from dougong import lab
 from tests.cluster_probe import eventually
+from tests.drills.harness import dougong
 
 # Seen on two cores with nothing else to do: 95 s from the request to SSH.
 _BOOT_SECONDS = 600
-
-
-def dougong(*arguments: str, expect: int = 0) -> str:
-    done = subprocess.run(
-        [f"{sys.prefix}/bin/dougong", *arguments],
-        env={**os.environ, "CI": "true", "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=1800,
-        check=False,
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

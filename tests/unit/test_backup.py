@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_program import NOON, later, load, put
+from backup_program import NOON, LeadingEtcd, configuration, keypair, later, load, put
 
 STATUS = {"hash": 1, "revision": 42, "totalKey": 7, "totalSize": 1024, "version": "3.6.0"}
 
@@ -31,11 +30,6 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return folder
-
-
-def keypair(file: Path) -> str:
-    subprocess.run(["age-keygen", "--output", file], check=True, capture_output=True)
-    return subprocess.run(["age-keygen", "-y", file], check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture
@@ -194,6 +188,60 @@ def test_leavings_of_broken_uploads_go_when_they_are_old(program: Any, store: An
 
     assert old not in store.names()
     assert young in store.names()
+
+
+@pytest.fixture
+def host(program: Any, identity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The configuration of a host whose member of etcd leads, with a target that is there."""
+    monkeypatch.setattr(program, "Etcd", LeadingEtcd)
+    monkeypatch.setattr(program, "KUBERNETES", tmp_path)
+    (vault := tmp_path / "vault").mkdir()
+    return configuration(tmp_path, keypair(identity), {"type": "directory", "path": str(vault)})
+
+
+def test_a_delivered_backup_leaves_nothing_but_a_note(program: Any, host: dict[str, Any], tmp_path: Path) -> None:
+    about = program.create(host, True, "root")
+
+    assert sorted(file.name for file in (tmp_path / "vault").iterdir()) == [
+        f"{about['id']}.json",
+        f"{about['id']}.tar.gz.age",
+    ]
+    assert [file.name for file in (tmp_path / "spool").iterdir()] == ["last.json"]
+
+
+def test_without_a_target_the_controller_finds_it_in_the_spool(
+    program: Any, host: dict[str, Any], identity: Path, tmp_path: Path
+) -> None:
+    about = program.create({**host, "target": None}, True, "root")
+
+    archive = tmp_path / "spool" / f"{about['id']}.tar.gz.age"
+    assert program.intact(archive) == about
+    program.decrypt(archive, identity, tmp_path / "opened")
+    program.taken(host, about["id"])
+    assert [file.name for file in (tmp_path / "spool").iterdir()] == ["last.json"]
+
+
+def test_a_target_that_is_away_costs_no_snapshot(
+    program: Any, host: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr(LeadingEtcd, "meanwhile", staticmethod(lambda: taken.append("etcd")))
+    monkeypatch.setattr(program, "volume_snapshots", lambda *_: taken.append("volumes"))
+    (tmp_path / "vault").rmdir()
+
+    with pytest.raises(program.BackupError, match="is not there"):
+        program.create({**host, "volumes": True}, True, "root")
+    assert not taken
+
+
+def test_what_could_not_be_delivered_does_not_fill_the_disk(
+    program: Any, host: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LeadingEtcd, "meanwhile", staticmethod((tmp_path / "vault").rmdir))
+
+    with pytest.raises(FileNotFoundError):
+        program.create(host, True, "root")
+    assert not list((tmp_path / "spool").iterdir())
 
 
 def test_a_mount_that_is_missing_is_not_filled_behind(program: Any, tmp_path: Path) -> None:

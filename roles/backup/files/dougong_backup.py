@@ -122,12 +122,20 @@ class Folder:
 
 
 class Remote:
-    """A bucket or container of an object store, by rclone."""
+    """A bucket or container of an object store, by rclone.
+
+    It has to be there, which listing shows: rclone makes a container of Swift that is not.
+    """
 
     def __init__(self, address: str, configuration: Path) -> None:
         self.address = address
         self.rclone = ("rclone", "--config", str(configuration), "--retries", "3")
-        self.remedy = f"try by hand: rclone --config {configuration} lsf {address}"
+        bucket = address.partition(":")[2].partition("/")[0]
+        self.remedy = (
+            f"the store has to answer, {bucket} has to be there (it is not made) and open to this account; "
+            f"try by hand: rclone --config {configuration} lsf {address}"
+        )
+        self.names()
 
     def names(self) -> list[str]:
         return run(*self.rclone, "lsf", "--files-only", self.address, remedy=self.remedy).decode().splitlines()
@@ -292,6 +300,8 @@ def create(configuration: dict[str, Any], if_leader: bool, owner: str) -> dict[s
     status = etcd.status()
     if if_leader and status["leader"] != status["header"]["member_id"]:
         return {}
+    # First of all: with a target that is away, each attempt would take snapshots of volumes, and let older ones go.
+    store = target(configuration) if configuration["target"] else None
     spool = Path(configuration["spool"])
     free = shutil.disk_usage(spool).free
     if free < (needed := 2 * status["dbSize"] + SPARE_BYTES):
@@ -308,9 +318,9 @@ def create(configuration: dict[str, Any], if_leader: bool, owner: str) -> dict[s
         "kubernetes": configuration["kubernetes"],
         "etcd": status["version"],
     }
-    archive = spool / (about["id"] + ARCHIVE)
+    # A backup that is not delivered leaves nothing in the spool: it would fill the disk that etcd is on.
     with tempfile.TemporaryDirectory(dir=spool, prefix="work-") as work:
-        snapshot = Path(work) / SNAPSHOT
+        snapshot, archive = Path(work) / SNAPSHOT, Path(work) / (about["id"] + ARCHIVE)
         # Before etcd's own: what is restored from it knows them.
         about["volumes"] = volume_snapshots(about["id"], configuration["keep"]) if configuration["volumes"] else []
         about["snapshot"] = etcd.save(snapshot)
@@ -320,15 +330,16 @@ def create(configuration: dict[str, Any], if_leader: bool, owner: str) -> dict[s
             if path.is_file()
         }
         pack(parts, {**about, "platform": configuration["platform"]}, configuration["recipients"], archive)
-    with archive.open("rb") as file:
-        about["sha256"], about["size"] = digest(file)
-    if configuration["target"]:
-        keep(target(configuration), archive, about, configuration["keep"])
-        delivered(configuration, about)
-        archive.unlink()
-    else:
-        shutil.chown(archive, owner)
-        (spool / (about["id"] + SIDECAR)).write_text(json.dumps(about, indent=2))
+        snapshot.unlink()
+        with archive.open("rb") as file:
+            about["sha256"], about["size"] = digest(file)
+        if store:
+            keep(store, archive, about, configuration["keep"])
+            delivered(configuration, about)
+        else:
+            shutil.chown(archive, owner)
+            archive.rename(spool / archive.name)
+            (spool / (about["id"] + SIDECAR)).write_text(json.dumps(about, indent=2))
     return about
 
 
