@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,16 @@ def cluster(scenario: Scenario) -> Cluster:
     return scenario("inspection")
 
 
-def test_a_router_outside_reaches_pods(cluster: Cluster) -> None:
+def dns(cluster: Cluster) -> list[dict[str, Any]]:
+    """The pods of the cluster's DNS: pods with addresses of their own that are in every cluster."""
     pods = cluster.kubernetes("get", "pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns")["items"]
-    addresses = [pod["status"]["podIP"] for pod in pods]
-    assert addresses
-    for address in addresses:
+    assert pods
+    return list(pods)
+
+
+def test_a_router_outside_reaches_pods(cluster: Cluster) -> None:
+    for pod in dns(cluster):
+        address = pod["status"]["podIP"]
         assert "via 10.78.0.7" in cluster.shell(ROUTER, f"ip route get {address}")
         assert cluster.shell(ROUTER, f"curl --silent --max-time 5 http://{address}:8181/ready") == "OK"
 
@@ -44,8 +50,9 @@ def test_the_router_follows_the_node(cluster: Cluster) -> None:
 
 
 def test_pods_fill_the_packets_of_the_hosts(cluster: Cluster) -> None:
-    links = json.loads(cluster.shell(WORKER, "ip -json link show"))
-    assert {link["mtu"] for link in links if link["ifname"].startswith("cali")} == {1500}
+    for node in {pod["spec"]["nodeName"] for pod in dns(cluster)}:
+        links = json.loads(cluster.shell(node, "ip -json link show"))
+        assert {link["mtu"] for link in links if link["ifname"].startswith("cali")} == {1500}
 
 
 def test_every_path_is_measured_and_nothing_is_left(cluster: Cluster) -> None:
