@@ -106,7 +106,8 @@ def test_a_control_plane_loses_its_power_and_is_replaced_by_one_command(
     assert answers.longest_gap <= LONGEST_GAP, answers
     cluster.kubectl("create", "configmap", "written-without-it")
     assert application(platform)
-    assert lost not in cluster.ready_nodes()
+    # Whoever says so may have been there, too: another one has to take the lead first.
+    assert eventually(lambda: lost not in cluster.ready_nodes(), 120)
 
     with asking(paths.kubeconfig(ENVIRONMENT)) as answers:
         began = time.monotonic()
