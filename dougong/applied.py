@@ -209,7 +209,7 @@ def leaving(environment: str, platform: Platform) -> list[str]:
     """
     if not paths.kubeconfig(environment).exists():
         return []
-    wanted = {f"{platform.name}-{name}-{index}" for name, pool in platform.pools.items() for index in range(pool.count)}
+    wanted = inventory.wanted(platform)
     present = nodes(environment)
     if present is not None and present.keys() <= wanted:
         return []

@@ -102,6 +102,11 @@ def build(platform: Platform, name: str, outputs: dict[str, Any]) -> Inventory:
     return inventory
 
 
+def wanted(platform: Platform) -> set[str]:
+    """Names of the hosts that platform.yml asks for, whether they are there or not."""
+    return {f"{platform.name}-{name}-{index}" for name, pool in platform.pools.items() for index in range(pool.count)}
+
+
 def _pool_group(pool: str) -> str:
     return "pool_" + pool.replace("-", "_")
 

@@ -22,7 +22,8 @@ def replace(name: str, host: str) -> None:
         host: a host of the inventory, or an ending that only one of them has.
 
     Raises:
-        DougongError: there is no such host, the cluster does not answer, or a step failed; the same command goes on.
+        DougongError: there is no such host, platform.yml asks for hosts that are not there yet, the cluster does not
+            answer, or a step failed; the same command goes on.
     """
     platform = environment.platform(name)
     outputs = inventory.read_outputs(name, platform)
@@ -30,6 +31,12 @@ def replace(name: str, host: str) -> None:
     host = hands.match(known, host)
     if host not in {member for group in inventory.CLUSTER_GROUPS for member in known.groups[group]}:
         raise DougongError(f"{host} is no node of the cluster", f"dougong inventory -e {name} shows which hosts are")
+    # Pulumi makes the one server and no other; its program cannot go on without those that are new.
+    if missing := sorted(inventory.wanted(platform) - known.hosts.keys()):
+        raise DougongError(
+            f"platform.yml asks for hosts that are not there yet: {', '.join(missing)}",
+            f"put its numbers back to what is there, or dougong up -e {name}; then replace {host}",
+        )
     with runs.start("replace", name, phases=("node", "server", "hosts")) as run:
         if applied.nodes(name) is None:
             raise DougongError(

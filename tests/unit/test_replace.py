@@ -82,3 +82,10 @@ def test_without_an_api_nothing_is_touched(world: World, monkeypatch: pytest.Mon
 def test_who_is_unknown_is_not_replaced(world: World) -> None:
     with pytest.raises(DougongError, match="worker-7"):
         replace.replace("lab", "worker-7")
+
+
+def test_hosts_that_are_not_there_yet_come_first(world: World) -> None:
+    world.outputs["hosts"] = [host for host in world.outputs["hosts"] if host["name"] != "lab-worker-0"]
+    with pytest.raises(DougongError, match="not there yet: lab-worker-0"):
+        replace.replace("lab", "worker-1")
+    assert world.calls == []
