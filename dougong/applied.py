@@ -211,7 +211,7 @@ def leaving(environment: str, platform: Platform) -> list[str]:
         return []
     wanted = inventory.wanted(platform)
     present = nodes(environment)
-    if present is not None and present.keys() <= wanted:
+    if present is not None and present.keys() <= wanted.keys():
         return []
     try:
         held = {
@@ -222,7 +222,7 @@ def leaving(environment: str, platform: Platform) -> list[str]:
     except inventory.NoStackError:
         return []
     if present is None:
-        if gone := sorted(held - wanted):
+        if gone := sorted(held - wanted.keys()):
             raise DougongError(
                 f"platform.yml lacks {', '.join(gone)}, and the cluster does not answer, so nothing can be drained",
                 "bring the API back (dougong status); a cluster that is lost for good: dougong down",

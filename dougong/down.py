@@ -109,7 +109,7 @@ def _remove(run: Recorder, name: str, platform: Platform, destroy_data: bool) ->
     with run.phase("project"):
         run.command(f"openstack --os-cloud {platform.cloud.name} server list  # volumes, ports, …")
         # As the last of all: what brings them back are the deletions before it.
-        if ghosts := ghost_balancers.remove(cloud.connect(platform), platform.name):
+        if ghosts := ghost_balancers.remove(connection, platform.name):
             run.note(f"deleted once more, for the cloud had listed them again: {', '.join(ghosts)}")
         left = cloud.remaining(platform)
         run.summary(f"{len(left)} things left" if left else "nothing left")

@@ -9,7 +9,7 @@ from typing import Any
 
 from dougong import environment, paths
 from dougong.errors import DougongError
-from dougong.platform import Platform
+from dougong.platform import Platform, Pool
 
 ROLE_GROUPS = {"control-plane": "control_plane", "worker": "workers", "bastion": "bastions"}
 CLUSTER_GROUPS = ("control_plane", "workers")
@@ -102,9 +102,11 @@ def build(platform: Platform, name: str, outputs: dict[str, Any]) -> Inventory:
     return inventory
 
 
-def wanted(platform: Platform) -> set[str]:
-    """Names of the hosts that platform.yml asks for, whether they are there or not."""
-    return {f"{platform.name}-{name}-{index}" for name, pool in platform.pools.items() for index in range(pool.count)}
+def wanted(platform: Platform) -> dict[str, Pool]:
+    """The hosts that platform.yml asks for, whether they are there or not: name → its pool."""
+    return {
+        f"{platform.name}-{name}-{index}": pool for name, pool in platform.pools.items() for index in range(pool.count)
+    }
 
 
 def _pool_group(pool: str) -> str:

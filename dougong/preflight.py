@@ -10,6 +10,7 @@ from typing import Any
 
 from openstack.connection import Connection
 
+from dougong import inventory
 from dougong.platform import Finding, Platform, PlatformError, Pool
 from dougong.platform.findings import Location
 from dougong.platform.rules import Problem
@@ -158,9 +159,7 @@ class _Quota:
 def _quotas(platform: Platform, cloud: Connection, flavors: Mapping[str, Any]) -> Iterator[Problem]:
     """What is there already, by name, needs no room."""
     servers = {server.name for server in cloud.compute.servers(details=False)}
-    hosts = {
-        f"{platform.name}-{name}-{index}": pool for name, pool in platform.pools.items() for index in range(pool.count)
-    }
+    hosts = inventory.wanted(platform)
     missing = {name: pool for name, pool in hosts.items() if name not in servers}
     quotas = [
         *_compute_quotas(cloud, missing, flavors),

@@ -32,7 +32,7 @@ def replace(name: str, host: str) -> None:
     if host not in {member for group in inventory.CLUSTER_GROUPS for member in known.groups[group]}:
         raise DougongError(f"{host} is no node of the cluster", f"dougong inventory -e {name} shows which hosts are")
     # Pulumi makes the one server and no other; its program cannot go on without those that are new.
-    if missing := sorted(inventory.wanted(platform) - known.hosts.keys()):
+    if missing := sorted(inventory.wanted(platform).keys() - known.hosts.keys()):
         raise DougongError(
             f"platform.yml asks for hosts that are not there yet: {', '.join(missing)}",
             f"put its numbers back to what is there, or dougong up -e {name}; then replace {host}",

@@ -5,10 +5,8 @@ A lab that is up is removed first, and this one at the end.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +32,7 @@ LONGEST_GAP = 10.0
 @pytest.fixture(scope="module")
 def dougong() -> Iterator[CommandLine]:
     """The command line for an environment of its own, described as `lab-ha` is."""
-    variables = {"CI": "true", "DOUGONG_ENVIRONMENT": ENVIRONMENT, "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
-    dougong = CommandLine({**os.environ, **variables})
+    dougong = CommandLine.of(ENVIRONMENT)
     folder = paths.inventory(ENVIRONMENT)
     shutil.rmtree(folder, ignore_errors=True)  # of a drill that was killed
     dougong("lab", "down")

@@ -6,9 +6,7 @@ what is there and leaves it there, for whoever writes a test.
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,9 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def dougong() -> CommandLine:
-    """The command line as in CI: no terminal, no escape codes."""
-    path = f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}"
-    return CommandLine({**os.environ, "PATH": path, "CI": "true", "DOUGONG_ENVIRONMENT": ENVIRONMENT})
+    """The command line, working on the lab."""
+    return CommandLine.of(ENVIRONMENT)
 
 
 @pytest.fixture(scope="session")

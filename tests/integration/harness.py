@@ -33,6 +33,12 @@ class CommandLine:
 
     environment: dict[str, str]
 
+    @classmethod
+    def of(cls, installation: str) -> CommandLine:
+        """The command line for an environment, as in CI: no terminal, no escape codes."""
+        path = f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}"
+        return cls({**os.environ, "PATH": path, "CI": "true", "DOUGONG_ENVIRONMENT": installation})
+
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Begin a command."""
         return subprocess.Popen([f"{sys.prefix}/bin/dougong", *arguments], env=self.environment)

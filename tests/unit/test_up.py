@@ -205,7 +205,6 @@ def test_down_removes_in_the_opposite_order_and_looks_what_is_left(world: World)
         "cluster_made.remove lab",
         "monitor_ports.remove_orphans lab",
         "stacks.destroy network",
-        "cloud.connect",
         "ghost_balancers.remove lab",
         "cloud.remaining",
         "contacts.forget_all",
