@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,49 +47,51 @@ def asking(kubeconfig: Path) -> Iterator[Answers]:
     """Ask until the block ends. Each request has a connection of its own and reads through to etcd.
 
     Args:
-        kubeconfig: whom to ask, and as whom.
+        kubeconfig: whom to ask, and as whom; read for each request, since it may be written anew meanwhile.
     """
-    document: dict[str, Any] = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
     answers, over = Answers(), threading.Event()
-    with TemporaryDirectory() as folder:
-        certificate = Path(folder) / "client.pem"
-        certificate.touch(mode=0o600)
-        certificate.write_bytes(
-            base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"])
-        )
-        context = ssl.create_default_context(
-            cadata=base64.b64decode(cluster["certificate-authority-data"]).decode("ascii")
-        )
-        context.load_cert_chain(certificate)
-        thread = threading.Thread(target=_ask, args=(urlsplit(cluster["server"]), context, answers, over))
-        thread.start()
-        try:
-            yield answers
-        finally:
-            over.set()
-            thread.join()
+    thread = threading.Thread(target=_ask, args=(kubeconfig, answers, over))
+    thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
 
 
-def _ask(server: Any, context: ssl.SSLContext, answers: Answers, over: threading.Event) -> None:
+def _ask(kubeconfig: Path, answers: Answers, over: threading.Event) -> None:
     began = latest = time.monotonic()
     while not over.is_set():
         started = time.monotonic()
-        connection = http.client.HTTPSConnection(server.hostname, server.port, timeout=TIMEOUT_SECONDS, context=context)
         try:
-            connection.request("GET", "/api/v1/namespaces/kube-system")
-            response = connection.getresponse()
-            response.read()
-            if response.status != 200:
-                raise OSError(f"status {response.status}")
+            _request(kubeconfig)
             now = time.monotonic()
             answers.answered += 1
             answers.longest_gap = max(answers.longest_gap, now - latest)
             latest = now
         except (OSError, http.client.HTTPException) as error:
             answers.failed.append((round(started - began, 1), str(error) or type(error).__name__))
-        finally:
-            connection.close()
         over.wait(INTERVAL_SECONDS)
     # A silence that lasts until the end is one, too.
     answers.longest_gap = max(answers.longest_gap, time.monotonic() - latest)
+
+
+def _request(kubeconfig: Path) -> None:
+    document: dict[str, Any] = yaml.safe_load(kubeconfig.read_text())
+    cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
+    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode("ascii"))
+    with NamedTemporaryFile() as pair:  # ssl reads it from a file only
+        pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    server = urlsplit(cluster["server"])
+    assert server.hostname
+    connection = http.client.HTTPSConnection(server.hostname, server.port, timeout=TIMEOUT_SECONDS, context=context)
+    try:
+        connection.request("GET", "/api/v1/namespaces/kube-system")
+        response = connection.getresponse()
+        response.read()
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise OSError(f"status {response.status}")
