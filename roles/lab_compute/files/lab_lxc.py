@@ -42,14 +42,16 @@ class LibvirtDriver(driver.LibvirtDriver):
 
     def attach_volume(self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         super().attach_volume(context, connection_info, instance, *args, **kwargs)
-        _settle_devices(instance)
+        self._settle_devices(instance)
 
     def detach_volume(self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any) -> None:
         super().detach_volume(context, connection_info, instance, *args, **kwargs)
-        _settle_devices(instance)
+        self._settle_devices(instance)
 
-
-def _settle_devices(instance: Any) -> None:
-    """Do what udev and a hypervisor do in a machine; for a server that starts libvirt's hook does it."""
-    if instance.power_state == power_state.RUNNING:
-        processutils.execute("sudo", "nova-rootwrap", "/etc/nova/rootwrap.conf", "lab-server-devices", instance.name)
+    def _settle_devices(self, instance: Any) -> None:
+        """Do what udev and a hypervisor do in a machine; for a server that starts libvirt's hook does it."""
+        # Of libvirt: what nova has written down of a server that lost its power is minutes old.
+        if self.get_info(instance).state == power_state.RUNNING:
+            processutils.execute(
+                "sudo", "nova-rootwrap", "/etc/nova/rootwrap.conf", "lab-server-devices", instance.name
+            )
