@@ -22,7 +22,7 @@ SERVERS = 1000
 def large_platform() -> str:
     """The lab's platform.yml with as many workers, in a network that holds them."""
     content = yaml.safe_load(paths.platform_file("lab").read_text())
-    content["network"]["cidr"] = "10.1.0.0/20"
+    content["network"]["cidr"] = "10.245.0.0/20"  # of what the lab keeps on this machine, beside its pods
     content["pools"]["worker"]["count"] = SERVERS
     return yaml.safe_dump(content, sort_keys=False)
 
@@ -43,6 +43,11 @@ def measure() -> float:
     }
     with tempfile.TemporaryDirectory() as folder, patch.object(paths, "ROOT", Path(folder)):
         os.environ["XDG_STATE_HOME"] = str(Path(folder) / "state")
+        # With what platform.yml is compared: the ranges that the lab keeps on this machine.
+        Path(folder, "playbooks").symlink_to(program.parents[1] / "playbooks")
+        clouds = Path(folder, "clouds.yaml")
+        clouds.write_text(yaml.safe_dump({"clouds": {"lab": {"auth": {"auth_url": "http://127.0.0.1:5000"}}}}))
+        os.environ["OS_CLIENT_CONFIG_FILE"] = str(clouds)
         file = paths.platform_file("large")
         file.parent.mkdir(parents=True)
         file.write_text(platform)
