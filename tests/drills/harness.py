@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dougong import paths
+from dougong import artifacts, paths
+from dougong.artifacts import catalogue
 
 # The longest step, a cluster of five hosts from nothing, took 10 min on two busy cores.
 _STEP_SECONDS = 30 * 60
@@ -38,6 +39,12 @@ def dougong(*arguments: str, expect: int = 0) -> str:
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def have_kubernetes(*versions: str) -> None:
+    """Have all that these versions of Kubernetes consist of in the cache: CI's has that of platform.yml alone."""
+    known = catalogue.default()
+    artifacts.ensure(member for version in versions for member in known.members(f"kubernetes@{version}"))
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,10 @@ import time
 import pytest
 import requests
 
-from dougong import artifacts
-from dougong.artifacts import catalogue
 from tests.cluster_probe import eventually
 from tests.drills.api_probe import TIMEOUT_SECONDS, asking
 from tests.drills.conftest import Scenario
-from tests.drills.harness import Cluster
+from tests.drills.harness import Cluster, have_kubernetes
 
 ADDRESS = "10.78.0.39"
 BEFORE, AFTER = "1.35.8", "1.36.3"
@@ -30,9 +28,7 @@ LONGEST_GAP = 3.6 + TIMEOUT_SECONDS + 1
 
 @pytest.fixture(scope="module")
 def cluster(scenario: Scenario) -> Cluster:
-    # CI's cache has the version that platform.yml names; the one before it is wanted here only.
-    known = catalogue.default()
-    artifacts.ensure(member for version in (BEFORE, AFTER) for member in known.members(f"kubernetes@{version}"))
+    have_kubernetes(BEFORE, AFTER)
     return scenario("high_availability")
 
 

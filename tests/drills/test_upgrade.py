@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dougong import artifacts
 from dougong.artifacts import catalogue
 from dougong.upgrade import installed, plan
 from tests.drills.conftest import Scenario
-from tests.drills.harness import Cluster
+from tests.drills.harness import Cluster, have_kubernetes
 from tests.drills.load import load
 
 BEFORE, AFTER = "1.35.8", "1.36.3"
@@ -30,9 +29,7 @@ _RECAP = re.compile(r"^(\S+) .*?changed=(\d+) .*?failed=(\d+)", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def cluster(scenario: Scenario) -> Iterator[Cluster]:
-    # CI's cache has the version that platform.yml names; the one before it is wanted here only.
-    known = catalogue.default()
-    artifacts.ensure(member for version in (BEFORE, AFTER) for member in known.members(f"kubernetes@{version}"))
+    have_kubernetes(BEFORE, AFTER)
     yield scenario("upgrade")
 
 
