@@ -46,10 +46,10 @@ unit: artifacts ## the Python parts
 molecule: artifacts ## every role in systemd containers
 	$(PYTEST) tests/molecule
 
-integration: setup ## up, use, up again, kill, down: on the lab
+integration: artifacts ## up, use, up again, kill, down: on the lab
 	$(PYTEST) tests/integration
 
-drill: setup ## what takes long and breaks things on purpose: upgrade under load, restore, loss of a control plane
+drill: artifacts ## what takes long and breaks things on purpose: upgrade under load, restore, loss of a control plane
 	DOUGONG_DRILL=1 $(PYTEST) tests/drills tests/integration/test_deleted_port.py
 
 bench: setup ## measure, and write docs/benchmarks.md

@@ -261,7 +261,9 @@ def _message(result: dict[str, Any]) -> str:
     items = [item for item in result.get("results", []) if isinstance(item, dict) and item.get("failed")]
     if items:
         return "\n".join(dict.fromkeys(f"{_item(item)}{_message(item)}" for item in items))
-    said = str(result.get("msg") or result.get("reason") or "no message").strip()
+    # A task with no_log.
+    nothing = "it works with secrets: the reason is in the whole output alone" if "censored" in result else "no message"
+    said = str(result.get("msg") or result.get("reason") or nothing).strip()
     for key in ("stderr", "module_stderr", "stdout", "module_stdout"):
         if text := str(result.get(key) or "").strip():
             tail = "\n".join(text.splitlines()[-10:])

@@ -106,7 +106,10 @@ def fingerprints(environment: str, platform: Platform, known: Inventory, servers
     """
     # How many hosts a pool has changes nothing on any of them; what concerns a host is in its own variables.
     shared = platform.model_dump(mode="json", exclude={"pools"})
-    common = [sources(environment), shared, _portable(known.variables)]
+    # All hosts send logs and measurements to the services' hosts, and pull images from them.
+    # They have no Node to write on: what is new for one of them shows in every fingerprint.
+    beside = {host: [_portable(known.hosts[host]), servers[host]] for host in known.groups.get("services", [])}
+    common = [sources(environment), shared, _portable(known.variables), beside]
     balancing = platform.load_balancers.provider == "keepalived"
     members = {host: known.hosts[host]["node_address"] for group in CLUSTER_GROUPS for host in known.groups[group]}
     return {
@@ -185,16 +188,15 @@ def work(
         for host in wanted
         if host in present and not present[host].ready and _server(present[host].applied) == _server(wanted[host])
     ]
-    same = [
+    new = [
         host
-        for host in wanted
-        if not everything and host not in absent and host in present and present[host].applied == wanted[host]
+        for host, fingerprint in wanted.items()
+        if host not in absent and (everything or host not in present or present[host].applied != fingerprint)
     ]
-    due = [host for host in known.hosts if host not in absent and host not in same]
-    # A bastion has nothing to do but to stand there; it alone is no reason for a run.
-    if not any(host in wanted for host in due):
-        due = [host for host in due if everything or not present]
-    return Work(due, same, absent)
+    # Hosts beside the cluster have no fingerprint of their own; they alone are no reason for a run.
+    beside = [host for host in known.hosts if host not in wanted] if new or everything or not present else []
+    due = [host for host in known.hosts if host in {*new, *beside}]
+    return Work(due, [host for host in known.hosts if host not in {*due, *absent}], absent)
 
 
 def leaving(environment: str, platform: Platform) -> list[str]:
@@ -217,7 +219,7 @@ def leaving(environment: str, platform: Platform) -> list[str]:
         held = {
             host["name"]
             for host in inventory.read_outputs(environment, platform).get("hosts", [])
-            if host["role"] != "bastion"
+            if host["role"] in ("control-plane", "worker")
         }
     except inventory.NoStackError:
         return []

@@ -38,6 +38,7 @@ _GROUPS = {
     "bench": ("dougong.bench.cli", "Measurements: the pod network against the hosts' own."),
     "artifacts": ("dougong.artifacts.cli", "The catalogue of third-party files."),
     "backup": ("dougong.backup.cli", "Back the control plane up: etcd, certificates, keys."),
+    "images": ("dougong.images.cli", "Images in the registry: contents, vulnerabilities, signatures."),
     "certificates": ("dougong.certificates.cli", "Certificates: status, renewal, rotation of the authorities."),
 }
 
@@ -267,6 +268,30 @@ def check(
     raise typer.Exit(OK if command.check(environment, as_json=as_json) else DIFFERS)
 
 
+@app.command()
+def logs(
+    environment: Environment = "lab",
+    *,
+    app_name: Annotated[
+        str, typer.Option("--app", help="Application: its name label, or a host's unit; * matches.")
+    ] = "",
+    instance: Annotated[str, typer.Option("--instance", help="Pod, or host; * matches.")] = "",
+    host: Annotated[str, typer.Option("--host", help="As in `dougong inventory`; * matches.")] = "",
+    since: Annotated[str, typer.Option("--since", help="30s, 10m, 2h, 3d; or a time: 2026-11-21T10:00.")] = "10m",
+    grep: Annotated[str, typer.Option("--grep", help="Words of the message, the last one may be a begin.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The records themselves, one in a line.")] = False,
+) -> None:
+    """Show the logs of hosts and containers.
+
+    From Elasticsearch, oldest first. For example: dougong logs --app demo --since 1h --grep "not found"
+    """
+    from dougong.logs import Question
+    from dougong.logs import logs as show
+
+    show(environment, Question(app_name, instance, host, since, grep), follow=follow, as_json=as_json)
+
+
 secrets_app = typer.Typer(no_args_is_help=True, help="The encryption of Kubernetes' secrets in etcd.")
 app.add_typer(secrets_app, name="secrets")
 
@@ -280,6 +305,20 @@ def rotate_key(environment: Environment = "lab", verbose: Verbose = False) -> No
     from dougong import encryption
 
     encryption.rotate_key(environment)
+
+
+@app.command()
+def credentials(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Service and user, such as zabbix/Admin.")] = "",
+    environment: Environment = "lab",
+) -> None:
+    """Print passwords of the installation's services.
+
+    That of NAME and nothing else, or all of them. They are kept in the state folder, encrypted by ansible-vault.
+    """
+    from dougong import credentials
+
+    credentials.show(environment, name)
 
 
 @app.command()

@@ -19,9 +19,9 @@ from dougong.artifacts.cache import Cache
 from dougong.artifacts.fetch import Settings
 from dougong.platform import Platform
 
-# What the embedded OpenStack with the default inventory was seen to take: 4.3 GB for its services, 3 hosts of
+# What the embedded OpenStack with the default inventory was seen to take: 4.3 GB for its services, 4 hosts of
 # 1 to 2 GB at work, and room for a compiler.
-_MEMORY_GIB = 12
+_MEMORY_GIB = 14
 # Base image, guest image, three disks, caches of compilers: 20 GiB were seen to go in a cold run. A lab that is there
 # has taken its part already, and wants room to work.
 _DISK_GIB = 40

@@ -5,13 +5,23 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from dougong import environment, paths
 from dougong.errors import DougongError
 from dougong.platform import Platform, Pool
 
-ROLE_GROUPS = {"control-plane": "control_plane", "worker": "workers", "bastion": "bastions"}
+ROLE_GROUPS = {"control-plane": "control_plane", "worker": "workers", "services": "services", "bastion": "bastions"}
+SERVICE_GROUPS = {
+    "registry": ("registry",),
+    "logging": ("elasticsearch", "kibana", "logstash"),
+    "monitoring": ("zabbix",),
+}
+"""Service of platform.yml → groups of the hosts that carry it."""
+SINGLE_GROUPS = ("registry", "zabbix")
+"""Groups with the first host of the pool alone: a second registry would have other images and know nothing of pushes to
+the first, a second server would be another monitoring."""
 CLUSTER_GROUPS = ("control_plane", "workers")
 
 
@@ -88,7 +98,14 @@ def build(platform: Platform, name: str, outputs: dict[str, Any]) -> Inventory:
     """
     inventory = Inventory(
         children={"cluster": list(CLUSTER_GROUPS)},
-        groups={group: [] for group in (*ROLE_GROUPS.values(), *(_pool_group(pool) for pool in platform.pools))},
+        groups={
+            group: []
+            for group in (
+                *ROLE_GROUPS.values(),
+                *chain.from_iterable(SERVICE_GROUPS.values()),
+                *(_pool_group(pool) for pool in platform.pools),
+            )
+        },
         variables=_variables(platform, name, outputs),
     )
     jump = _jump(platform, name, outputs)
@@ -99,6 +116,13 @@ def build(platform: Platform, name: str, outputs: dict[str, Any]) -> Inventory:
         inventory.groups[ROLE_GROUPS[host["role"]]].append(host["name"])
         # A pool that was taken out of platform.yml still has its hosts until the next `up`.
         inventory.groups.setdefault(_pool_group(host["pool"]), []).append(host["name"])
+        for service, wanted in platform.services.beside().items():
+            if wanted.pool == host["pool"]:
+                for group in SERVICE_GROUPS[service]:
+                    # A part that may be left out has its own switch in platform.yml, under the group's name.
+                    asked_for = getattr(wanted, group, True)
+                    if asked_for and (group not in SINGLE_GROUPS or not inventory.groups[group]):
+                        inventory.groups[group].append(host["name"])
     return inventory
 
 

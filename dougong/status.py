@@ -9,9 +9,24 @@ from typing import Any
 
 from kubernetes.client import CoreV1Api
 
-from dougong import application, cluster_api, console, environment, hands, inventory, lab, paths, runs, stacks
+from dougong import (
+    application,
+    cluster_api,
+    console,
+    environment,
+    hands,
+    inventory,
+    lab,
+    logs,
+    monitoring,
+    paths,
+    registry,
+    runs,
+    stacks,
+)
 from dougong.check import Check
 from dougong.errors import DougongError
+from dougong.images import admission
 from dougong.platform import Platform
 
 # A host in the lab answers in 0.3 s; one across an ocean in 2 s.
@@ -63,6 +78,15 @@ def look(name: str) -> Iterator[Check]:
     wanted = sum(pool.count for pool in platform.pools.values())
     yield Check("hosts", reached == wanted, f"{reached} of {wanted} answer by SSH")
     yield from _cluster(name, platform)
+    signed = [tenant for tenant, wanted in platform.tenants.items() if wanted.signed_images]
+    if signed and paths.kubeconfig(name).exists():
+        yield admission.check(name, signed)
+    if platform.services.registry.enabled:
+        yield registry.check(name, known)
+    if platform.services.logging.enabled:
+        yield logs.check(name, platform, known)
+    if platform.services.monitoring.enabled:
+        yield monitoring.check(name, known)
     if address := application.url(platform, outputs):
         answers, detail = application.ask(address)
         yield Check("application", answers, detail, "" if answers else "kubectl -n demo get pods,endpoints -o wide")

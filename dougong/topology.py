@@ -29,11 +29,12 @@ COLOURS = {
     "load-balancer": ("#fef3c7", "#d97706"),
     "control-plane": ("#e0e7ff", "#4f46e5"),
     "worker": ("#dcfce7", "#16a34a"),
+    "services": ("#f3e8ff", "#9333ea"),
     "bastion": ("#fee2e2", "#dc2626"),
     "host": ("#ffffff", "#94a3b8"),
     "more": ("#ffffff", "#94a3b8"),
 }
-GROUPS = ("network", "control-plane", "worker", "bastion")
+GROUPS = ("network", "control-plane", "worker", "services", "bastion")
 
 
 def graph(platform: Platform, outputs: Mapping[str, Any] | None = None) -> "nx.DiGraph[str]":
@@ -114,7 +115,9 @@ def _add(
 
 def _add_pool(drawn: "nx.DiGraph[str]", platform: Platform, name: str, pool: Pool, outputs: Mapping[str, Any]) -> None:
     group = f"pool-{name}"
-    _add(drawn, group, pool.role, name, [f"{pool.count} x {pool.flavor}"], parent="network")
+    carried = [service for service, wanted in platform.services.beside().items() if wanted.pool == name]
+    lines = [f"{pool.count} x {pool.flavor}", *([", ".join(carried)] if carried else [])]
+    _add(drawn, group, pool.role, name, lines, parent="network")
     made = {host["name"]: host for host in outputs.get("hosts", [])}
     names = [f"{platform.name}-{name}-{index}" for index in range(pool.count)]
     shown = names if len(names) <= SHOWN else names[: SHOWN - 1]

@@ -42,6 +42,29 @@ def _pods() -> dict[str, Any]:
     }
 
 
+def restricted_pod(name: str, namespace: str, container: dict[str, Any], **security: Any) -> dict[str, Any]:
+    """A pod as the `restricted` standard wants it, unless told otherwise.
+
+    Args:
+        name: of the pod.
+        namespace: where.
+        container: its only one, without a name.
+        security: what its securityContext has beside, or instead.
+    """
+    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{"name": "probe", **container, "securityContext": restricted | security}],
+        },
+    }
+
+
 def _service() -> dict[str, Any]:
     return {
         "apiVersion": "v1",

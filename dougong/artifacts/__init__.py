@@ -81,16 +81,26 @@ def ensure(specs: Iterable[str], progress: Listener = silent) -> list[Resolved]:
     return [from_entry(entry, cache) for entry in fetcher.ensure(specs)]
 
 
-def for_platform(platform: Platform) -> list[str]:
-    """What one platform.yml needs, tools included, as `name` or `name@version`.
+def for_platform(platform: Platform, *, kubernetes: str | None = None) -> list[str]:
+    """What one platform.yml needs, tools included, each once, as `name` or `name@version`.
+
+    Args:
+        platform: what is wanted.
+        kubernetes: another version of it than platform.yml has, which an upgrade passes through.
 
     Raises:
         DougongError: the catalogue lacks the version it asks for.
     """
     known = catalogue.default()
-    sets = ["tools", "containerd", f"kubernetes@{platform.orchestrator.version}", platform.network_plugin.type]
+    version = kubernetes or platform.orchestrator.version
+    sets = ["tools", "containerd", f"kubernetes@{version}", platform.network_plugin.type]
     if platform.orchestrator.cloud_integration.enabled:
         sets += ["cloud-controller", "cinder-csi"]
     if platform.services.demo.enabled:
         sets.append("demo")
-    return list(dict.fromkeys(name for each in sets for name in known.members(each)))
+    sets += [service for service in platform.services.beside() if service in known.sets]
+    if any(tenant.signed_images for tenant in platform.tenants.values()):
+        sets.append("admission")
+    logging = platform.services.logging
+    sets += [name for name in ("kibana", "logstash") if logging.enabled and getattr(logging, name)]
+    return list({known.get(name).key: name for each in sets for name in known.members(each)}.values())

@@ -34,7 +34,7 @@ class Model(BaseModel):
 
 
 class Recipe(Model):
-    """One Go module below artifacts/build/: what is built from it shares one compiler run.
+    """One Go module or Maven project below artifacts/build/: what is built from it shares one compiler run.
 
     A recipe called `name@version` builds that version of what the recipe `name` builds otherwise.
 
@@ -94,6 +94,17 @@ class GoArchive(Model):
 
     recipe: str
     packages: list[str]
+
+
+class MavenArchive(Model):
+    """Build an archive by a recipe that is a Maven project.
+
+    Attributes:
+        file: what the project makes of itself, in its output folder.
+    """
+
+    recipe: str
+    file: str
 
 
 class ModuleFile(Model):
@@ -186,9 +197,11 @@ class Binary(_Artifact):
 
 
 class Archive(_Artifact):
+    """Several files. One without `build` can be had from upstream only."""
+
     kind: Literal["archive"]
     official: Download | None = None
-    build: GoArchive
+    build: GoArchive | MavenArchive | None = None
 
 
 class Manifest(_Artifact):
@@ -356,8 +369,8 @@ def _findings(document: _Document, folder: Path) -> Iterator[tuple[Where, str]]:
                 yield ("artifacts", i, "build"), f"{artifact.name} is built by the unknown recipe {built_by}"
     for name, recipe in document.recipes.items():
         lies = recipe.folder or name
-        if not (folder / lies / "go.mod").is_file():
-            yield ("recipes", name), f"the recipe {name} has no {folder.name}/{lies}/go.mod"
+        if not any((folder / lies / file).is_file() for file in ("go.mod", "pom.xml")):
+            yield ("recipes", name), f"the recipe {name} has no {folder.name}/{lies}/go.mod, and no pom.xml"
     for name, members in document.sets.items():
         for i, member in enumerate(members):
             if member not in known:
@@ -367,7 +380,9 @@ def _findings(document: _Document, folder: Path) -> Iterator[tuple[Where, str]]:
 def _recipes(artifact: Artifact) -> list[str]:
     """The recipes that an artifact is built by itself, without what it is assembled from."""
     match artifact.build:
-        case GoBinary(recipe=recipe) | GoArchive(recipe=recipe) | ModuleFile(recipe=recipe):
+        case (
+            GoBinary(recipe=recipe) | GoArchive(recipe=recipe) | MavenArchive(recipe=recipe) | ModuleFile(recipe=recipe)
+        ):
             return [recipe]
         case ImageBuild(trees=trees):
             return [tree.recipe for tree in trees.values()]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from dougong.artifacts import go, image, rootfs
+from dougong.artifacts import go, image, maven, rootfs
 from dougong.artifacts.cache import Cache, Entry, sha256_of
 from dougong.artifacts.catalogue import (
     Archive,
@@ -21,6 +21,7 @@ from dougong.artifacts.catalogue import (
     Image,
     ImageBuild,
     Manifest,
+    MavenArchive,
     ModuleFile,
     Rootfs,
     target,
@@ -270,8 +271,8 @@ class Fetcher:
         recipes: dict[str, list[Artifact]] = {}
         for artifact in _unique([*artifacts, *parts]):
             match artifact:
-                case Binary() | Archive() | Manifest():
-                    recipes.setdefault(artifact.build.recipe, []).append(artifact)
+                case Binary(build=build) | Archive(build=build) | Manifest(build=build) if build:
+                    recipes.setdefault(build.recipe, []).append(artifact)
                 case Rootfs():
                     self._alone(artifact, self._build_rootfs)
         for recipe, members in recipes.items():
@@ -297,6 +298,8 @@ class Fetcher:
                 case GoArchive(packages=several):
                     packages += several
         with self.cache.workspace() as output:
+            if (folder / "pom.xml").is_file():
+                version = maven.build(folder, output, listener=self.listener)
             if packages:
                 go.build(
                     folder,
@@ -323,6 +326,8 @@ class Fetcher:
                         tar = output / f"{artifact.name}.archive"
                         image.write_tar(image.Content(files={n: (output / n, 0o755) for n in names}), tar)
                         self._store(artifact, image.gzipped(tar), version)
+                    case MavenArchive(file=file):
+                        self._store(artifact, output / file, version)
 
     def _build_rootfs(self, artifact: Artifact) -> None:
         if not isinstance(artifact, Rootfs):

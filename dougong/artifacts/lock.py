@@ -3,6 +3,7 @@
 Origins:
     official    what upstream publishes; `archive` is the file it was taken out of
     go1.26.8    built here by that compiler: `-trimpath` and CGO_ENABLED=0 make builds reproducible
+    java17      built here by Maven and that compiler; the project's pom.xml says of what
     module      a file of a Go module, pinned by go.sum as well
 
 The sum of a build holds for one definition (catalogue entry and recipe): when that changes, in a commit that shows it,

@@ -27,6 +27,7 @@ class NetworkOutputs:
     node: pulumi.Input[str]
     control_plane: pulumi.Input[str]
     worker: pulumi.Input[str]
+    services: pulumi.Input[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,12 @@ class Cluster(pulumi.ComponentResource):
         allowed: list[pulumi.Input[str]] = [pods] if pods else []
         if self._shared and wanted.role == "control-plane":
             allowed.append(self._shared.address)
-        groups = {"control-plane": [network.control_plane], "worker": [network.worker], "bastion": []}
+        groups = {
+            "control-plane": [network.control_plane],
+            "worker": [network.worker],
+            "services": [network.services],
+            "bastion": [],
+        }
         return NodePool(
             name,
             pool,

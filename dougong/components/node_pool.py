@@ -23,7 +23,7 @@ class NodePoolArgs:
     """What the hosts of a pool have in common.
 
     Args:
-        role: control-plane, worker or bastion.
+        role: control-plane, worker, services or bastion.
         count: how many; taking some away removes those with the highest index.
         image_id: first boot only; a newer image does not rebuild a host that exists.
         flavor: name of the flavor.

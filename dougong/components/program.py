@@ -71,4 +71,5 @@ def network_outputs() -> NetworkOutputs:
         node=output("security_groups", "node"),
         control_plane=output("security_groups", "control_plane"),
         worker=output("security_groups", "worker"),
+        services=output("security_groups", "services"),
     )

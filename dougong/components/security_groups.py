@@ -9,6 +9,8 @@ import pulumi_openstack as openstack
 ANYWHERE = "0.0.0.0/0"
 SSH_PORT = 22
 API_PORT = 6443
+SERVICE_PORTS = {"registry": (5000,), "logging": (5601, 9200), "monitoring": (443,)}
+"""Service → what is used from outside: the registry; Kibana and Elasticsearch; Zabbix' pages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class SecurityGroupsArgs:
         api_ports: ports of the control-plane hosts at which the Kubernetes API answers.
         listeners: ports of the control-plane hosts that are open to everybody, by listener name: where these are the
             applications' load balancer themselves.
+        service_ports: ports of the services' hosts that are open to whoever has access, by service.
     """
 
     cidr: str
@@ -32,24 +35,27 @@ class SecurityGroupsArgs:
     node_ports: Mapping[str, int] = field(default_factory=dict)
     api_ports: Sequence[int] = (API_PORT,)
     listeners: Mapping[str, int] = field(default_factory=dict)
+    service_ports: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 class SecurityGroups(pulumi.ComponentResource):
     """One group for every host and one more per role.
 
     Outputs:
-        node, control_plane, worker: identifiers in the cloud.
+        node, control_plane, worker, services: identifiers in the cloud.
     """
 
     node: pulumi.Output[str]
     control_plane: pulumi.Output[str]
     worker: pulumi.Output[str]
+    services: pulumi.Output[str]
 
     def __init__(self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dougong:network:SecurityGroups", name, None, opts)
         node = self._group(f"{name}-node", "every host: SSH, ICMP and what the hosts say to each other")
         control_plane = self._group(f"{name}-control-plane", "the Kubernetes API")
         worker = self._group(f"{name}-worker", "node ports of the applications")
+        services = self._group(f"{name}-services", "registry, logs and monitoring")
 
         self._allow(node, f"{name}-node-cluster", args.cidr)
         if args.pod_cidr:
@@ -60,6 +66,9 @@ class SecurityGroups(pulumi.ComponentResource):
             for port in args.api_ports:
                 suffix = "" if port == API_PORT else f"-{port}"
                 self._allow(control_plane, f"{name}-control-plane-api{suffix}-{source}", source, "tcp", port)
+            for service, ports in args.service_ports.items():
+                for port in ports:
+                    self._allow(services, f"{name}-services-{service}-{port}-{source}", source, "tcp", port)
         for listener, port in args.node_ports.items():
             self._allow(worker, f"{name}-worker-{listener}", ANYWHERE, "tcp", port)
         for listener, port in args.listeners.items():
@@ -68,7 +77,15 @@ class SecurityGroups(pulumi.ComponentResource):
         self.node = node.id
         self.control_plane = control_plane.id
         self.worker = worker.id
-        self.register_outputs({"node": self.node, "control_plane": self.control_plane, "worker": self.worker})
+        self.services = services.id
+        self.register_outputs(
+            {
+                "node": self.node,
+                "control_plane": self.control_plane,
+                "worker": self.worker,
+                "services": self.services,
+            }
+        )
 
     def _group(self, name: str, description: str) -> openstack.networking.SecGroup:
         return openstack.networking.SecGroup(

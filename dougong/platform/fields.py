@@ -237,6 +237,23 @@ RcloneOption = Annotated[
     str, Text(r"[a-z][a-z0-9_]*", 64, "not an option of rclone", "Write its name as in rclone.conf, such as endpoint.")
 ]
 
+EmailAddress = Annotated[
+    str,
+    Text(r"[^@\s]+@[^@\s]+", 254, "not an e-mail address", "Write name@example.com, without a name before it."),
+]
+WebAddress = Annotated[
+    str, Text(r"https?://\S+", 2000, "not a web address", "Write a URL that begins with https:// or http://.")
+]
+DatabaseSource = Annotated[
+    str,
+    Text(
+        r"(https?:/)?/\S+",
+        2000,
+        "neither an absolute path nor a web address",
+        "Write the path of an archive such as /srv/vulnerability-db.tar.zst, or a URL that begins with https://.",
+    ),
+]
+
 Network4 = Annotated[
     IPv4Network, BeforeValidator(_network), WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+/[0-9]{1,2}$"})
 ]

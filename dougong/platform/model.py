@@ -9,8 +9,10 @@ from dougong.platform.fields import (
     AgeRecipient,
     Backend,
     CloudName,
+    DatabaseSource,
     DnsDomain,
     DnsLabel,
+    EmailAddress,
     Gibibytes,
     KubernetesVersion,
     LabelKey,
@@ -26,10 +28,11 @@ from dougong.platform.fields import (
     Subject,
     Taint,
     UserName,
+    WebAddress,
 )
 from dougong.platform.source import Source
 
-Role = Literal["control-plane", "worker", "bastion"]
+Role = Literal["control-plane", "worker", "services", "bastion"]
 
 
 class Model(BaseModel):
@@ -89,7 +92,8 @@ class Pool(Model):
     """Hosts that are alike, named `installation-pool-number`."""
 
     role: Role
-    """What the hosts do; a bastion is a door for SSH and runs no Kubernetes."""
+    """What the hosts do. Those of services carry what stands beside the cluster (registry, logs, monitoring); a bastion
+    is a door for SSH. Neither runs Kubernetes."""
     count: int = Field(ge=1, le=1000)
     """How many hosts."""
     flavor: CloudName
@@ -188,11 +192,116 @@ class Demo(Model):
     """Listener of the applications' load balancer that leads to it."""
 
 
+class Service(Model):
+    """A service of the platform, which runs on hosts of its own beside the cluster."""
+
+    enabled: bool = False
+    """Install it."""
+    pool: DnsLabel = "services"
+    """Pool of hosts with the role services on which it runs; services may share one."""
+
+
+class RegistryProject(Model):
+    """A part of the registry with rights of its own; its repositories are named PROJECT/…."""
+
+    push: list[UserName] = Field(default_factory=list)
+    """Users who may push, pull and remove."""
+    pull: list[UserName] = Field(default_factory=list)
+    """Users who may only pull."""
+    public: bool = False
+    """Everybody may pull, without a password."""
+    quota: int = Field(default=0, ge=0, le=1_000_000)
+    """What it may keep in GiB; a push to a full project is refused. 0: no limit."""
+
+
+class Registry(Service):
+    """The registry and who may do what with it."""
+
+    users: list[UserName] = Field(default_factory=list)
+    """People and programs with a password, which `dougong credentials registry/NAME` prints."""
+    projects: dict[DnsLabel, RegistryProject] = Field(default_factory=dict)
+    """Projects by name. The platform's own images are in the project platform, which everybody may pull from; each
+    tenant has a project of its name, and a user of that name who may push to it."""
+    vulnerability_database: DatabaseSource | None = None
+    """Where `dougong images scan` has grype's database from: an archive on the machine that runs Dougong, or a mirror's
+    address. Left out: its option --database has to name it."""
+
+
+class LogRetention(Model):
+    """How many days each kind of log is kept."""
+
+    journal: int = Field(default=14, ge=1, le=3650)
+    """What services and kernel of the hosts say."""
+    containers: int = Field(default=14, ge=1, le=3650)
+    """What containers print."""
+    audit: int = Field(default=90, ge=1, le=3650)
+    """Who asked the Kubernetes API for what."""
+
+
+class Logging(Service):
+    """Logs, and how much room they get."""
+
+    heap: int = Field(default=1024, ge=256, le=31744)
+    """Elasticsearch's heap on each host in MiB; as much again stays free for the files that are searched."""
+    retention: LogRetention = LogRetention()
+    """How many days each kind is kept."""
+    kibana: bool = False
+    """Pages to search and draw, by Kibana. From upstream only: the machine that runs Dougong has to reach it."""
+    logstash: bool = False
+    """A way in for devices and programs that send their logs by themselves, by Logstash. From upstream only, too."""
+
+
+class Email(Model):
+    """Alerts by e-mail."""
+
+    server: CloudName
+    """Mail server."""
+    port: Port = 25
+    """Its port."""
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    """How the way there is encrypted; the server has to have a certificate that the hosts trust."""
+    user: CloudName | None = None
+    """User of the mail server; the password is the inventory variable monitoring_email_password, in a vault. Left out:
+    the server asks for none."""
+    sender: EmailAddress
+    """From whom they are."""
+    to: list[EmailAddress] = Field(min_length=1)
+    """Who is told at once."""
+    escalate_to: list[EmailAddress] = Field(default_factory=list)
+    """Who is told, half an hour later and then each hour, what nobody has taken up."""
+
+
+class Alerts(Model):
+    """Who is told of a problem, and of its end."""
+
+    webhook: WebAddress | None = None
+    """Address that gets each as a JSON object by POST."""
+    email: Email | None = None
+    """People who get each by e-mail."""
+
+
+class Monitoring(Service):
+    """Monitoring, and who hears of it."""
+
+    alerts: Alerts = Alerts()
+    """Who is told of problems; nobody is by default."""
+
+
 class Services(Model):
-    """What runs on the cluster."""
+    """What runs on the cluster, and beside it."""
 
     demo: Demo = Demo()
     """The demo application."""
+    registry: Registry = Registry()
+    """The registry of container images."""
+    logging: Logging = Logging()
+    """Logs of all hosts and containers, kept and searched by Elasticsearch."""
+    monitoring: Monitoring = Monitoring()
+    """Monitoring of all hosts and services by Zabbix."""
+
+    def beside(self) -> dict[str, Service]:
+        """The services on hosts of their own that are enabled, by name."""
+        return {name: part for name, part in self if isinstance(part, Service) and part.enabled}
 
 
 class BackupTarget(Model):
@@ -250,6 +359,8 @@ class Tenant(Model):
     """What it may take in all."""
     pod_security: Literal["restricted", "baseline"] = "restricted"
     """Pod Security Standard that its pods must meet; baseline admits images that run as root."""
+    signed_images: bool = False
+    """Whether its pods may only have images of the registry that `dougong images sign` has signed."""
 
 
 class State(Model):

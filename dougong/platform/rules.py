@@ -77,6 +77,10 @@ CONTROL_PLANE_PORTS = {
 """Where HAProxy cannot listen beside them (kubernetes.io/docs, "Ports and Protocols", and this installation's own)."""
 LARGEST_QUORUM = 7
 """etcd.io/docs: "an etcd cluster probably should have no more than seven nodes"."""
+NODE_ROLES = ("control-plane", "worker")
+"""Roles of the hosts that are nodes of the cluster."""
+REGISTRY_PLATFORM = "platform"
+"""Project and user of the registry for the platform's own images."""
 RCLONE_SECRETS = {"secret_access_key", "session_token", "key", "auth_token", "application_credential_secret"}
 """rclone.org, s3 and swift: the options that authenticate."""
 
@@ -165,7 +169,7 @@ def network_is_large_enough(network: Network, pools: Pools) -> Iterator[Problem]
 @rule
 def pod_network_is_large_enough(pools: Pools, orchestrator: Kubernetes) -> Iterator[Problem]:
     cidr = orchestrator.pod_cidr
-    nodes = sum(pool.count for pool in pools.values() if pool.role != "bastion")
+    nodes = sum(pool.count for pool in pools.values() if pool.role in NODE_ROLES)
     if cidr.prefixlen > KUBEADM_NODE_MASK or cidr.prefixlen < KUBEADM_NODE_MASK - 16:
         yield Problem(
             ("orchestrator", "pod_cidr"),
@@ -295,11 +299,22 @@ def bastions_are_only_bastions(network: Network, pools: Pools) -> Iterator[Probl
                 f"a bastion that nothing is reached through: network.bastion is {network.bastion or 'not set'}",
                 f"Set network.bastion: {name}, or remove the pool.",
             )
-        for field in ("labels", "taints", "volumes"):
-            if getattr(pool, field):
+        if pool.volumes:
+            yield Problem(
+                ("pools", name, "volumes"),
+                "a bastion keeps nothing and has no volumes",
+                "Remove volumes, or give the pool another role.",
+            )
+
+
+@rule
+def only_nodes_have_labels(pools: Pools) -> Iterator[Problem]:
+    for name, pool in pools.items():
+        for field in ("labels", "taints"):
+            if pool.role not in NODE_ROLES and getattr(pool, field):
                 yield Problem(
                     ("pools", name, field),
-                    f"a bastion runs no Kubernetes and has no {field}",
+                    f"the role {pool.role} runs no Kubernetes and has no {field}",
                     f"Remove {field}, or make the pool one of workers.",
                 )
 
@@ -321,10 +336,10 @@ def volumes_do_not_collide(pools: Pools) -> Iterator[Problem]:
 def etcd_volumes_are_where_etcd_is(pools: Pools) -> Iterator[Problem]:
     for name, pool in pools.items():
         for index, volume in enumerate(pool.volumes):
-            if pool.role == "worker" and volume.mount.startswith("/var/lib/etcd"):
+            if pool.role != "control-plane" and volume.mount.startswith("/var/lib/etcd"):
                 yield Problem(
                     ("pools", name, "volumes", index, "mount"),
-                    "workers have no etcd",
+                    f"hosts with the role {pool.role} have no etcd",
                     "Move the volume to the control-plane pool, or mount it elsewhere, such as /srv/data.",
                 )
 
@@ -408,6 +423,75 @@ def demo_has_a_listener(load_balancers: LoadBalancers, services: Services) -> It
         )
 
 
+@rule
+def services_have_hosts(pools: Pools, services: Services) -> Iterator[Problem]:
+    candidates = ", ".join(name for name, pool in pools.items() if pool.role == "services")
+    for name, service in services.beside().items():
+        if service.pool not in pools:
+            message = f"there is no pool {service.pool!r}"
+        elif pools[service.pool].role != "services":
+            message = f"the pool {service.pool!r} has the role {pools[service.pool].role}"
+        else:
+            continue
+        yield Problem(
+            ("services", name, "pool"),
+            f"{name} needs hosts of its own, and {message}",
+            f"Use {candidates}." if candidates else "Add a pool with the role services.",
+        )
+
+
+@rule
+def logs_outlive_a_host(pools: Pools, services: Services) -> Iterator[Problem]:
+    pool = pools.get(services.logging.pool)
+    if services.logging.enabled and pool and pool.role == "services" and pool.count % 2 == 0:
+        yield Problem(
+            ("services", "logging", "pool"),
+            f"{pool.count} hosts of Elasticsearch outlive the loss of no more of them than {pool.count - 1} do",
+            f"Give the pool {services.logging.pool} an odd number of hosts, or logging a pool of its own.",
+        )
+
+
+@rule
+def registry_projects_have_users(services: Services, tenants: Tenants) -> Iterator[Problem]:
+    registry = services.registry
+    known = [*registry.users, *tenants]
+    for name, project in registry.projects.items():
+        for field in ("push", "pull"):
+            for index, user in enumerate(getattr(project, field)):
+                if user not in known:
+                    yield Problem(
+                        ("services", "registry", "projects", name, field, index),
+                        f"there is no user {user!r} in services.registry.users",
+                        f"Use one of {', '.join(known)}." if known else "Add it there.",
+                    )
+
+
+@rule
+def registry_names_are_free(services: Services, tenants: Tenants) -> Iterator[Problem]:
+    taken = dict.fromkeys(tenants, "that of a tenant") | {REGISTRY_PLATFORM: "the platform's own"}
+    where: Location = ("services", "registry")
+    for index, user in enumerate(services.registry.users):
+        if owner := taken.get(user):
+            yield Problem((*where, "users", index), f"{user} is {owner}", "Choose another name.")
+    for name in services.registry.projects:
+        if owner := taken.get(name):
+            yield Problem((*where, "projects", name), f"{name} is {owner}", "Choose another name.", key=True)
+    if services.registry.enabled and REGISTRY_PLATFORM in tenants:
+        message = f"{REGISTRY_PLATFORM} is the platform's own project in the registry"
+        yield Problem(("tenants", REGISTRY_PLATFORM), message, "Choose another name.", key=True)
+
+
+@rule
+def signed_images_have_a_registry(services: Services, tenants: Tenants) -> Iterator[Problem]:
+    for name, tenant in tenants.items():
+        if tenant.signed_images and not services.registry.enabled:
+            yield Problem(
+                ("tenants", name, "signed_images"),
+                "signatures are looked for in the platform's registry, and services.registry is not enabled",
+                "Enable the registry, or leave signed_images out.",
+            )
+
+
 # --- backups ----------------------------------------------------------------------------------------------------------
 
 
@@ -446,7 +530,8 @@ def secrets_are_not_in_this_file(backup: Backup) -> Iterator[Problem]:
 
 @rule
 def tenants_have_namespaces_of_their_own(services: Services, tenants: Tenants) -> Iterator[Problem]:
-    taken = {"default": "Kubernetes' own"} | ({"demo": "the demo application's"} if services.demo.enabled else {})
+    taken = {"default": "Kubernetes' own", "kyverno": "that of what verifies signatures"}
+    taken |= {"demo": "the demo application's"} if services.demo.enabled else {}
     for name in tenants:
         owner = "Kubernetes' own" if name.startswith("kube-") else taken.get(name)
         if owner:

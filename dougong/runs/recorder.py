@@ -16,7 +16,7 @@ from typing import Literal, TextIO
 
 from dougong import paths
 from dougong.console import Display, PlainDisplay, SilentDisplay, display
-from dougong.runs import lock, processes
+from dougong.runs import lock, processes, termination
 from dougong.runs.record import Phase, Run, State, Step, history, now, prune
 
 Outcome = Literal["ok", "changed", "failed", "skipped"]
@@ -258,7 +258,7 @@ def start(command: str, environment: str, *, phases: tuple[str, ...] = ()) -> It
         state: State = "failed"
         error = ""
         try:
-            with recorder.display.showing(recorder, phases):
+            with termination.heeded(), recorder.display.showing(recorder, phases):
                 yield recorder
             state = "ok"
         except KeyboardInterrupt:

@@ -1,4 +1,6 @@
-"""Work that Ctrl-C may interrupt: it is told once, gets time to come to its end, and is ended by force only then."""
+"""Work that Ctrl-C or SIGTERM may interrupt: it is told once, gets time to come to its end, and is ended by force only
+then.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from typing import TypeVar
 
 from dougong.runs import processes
 from dougong.runs.recorder import Recorder
+from dougong.runs.termination import Terminated
 
 T = TypeVar("T")
 
@@ -46,10 +49,10 @@ def supervised(work: Callable[[], T], recorder: Recorder, *, own_terminal: bool 
     try:
         while thread.is_alive():
             thread.join(_POLL)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         recorder.note("interrupted: what is under way comes to its end (Ctrl-C again ends it at once)")
         # Pulumi takes a second interrupt for an order to drop everything, so it must not get two.
-        if own_terminal or not _terminal_tells():
+        if own_terminal or isinstance(interruption, Terminated) or not _terminal_tells():
             processes.interrupt(recorder.run.id)
         try:
             thread.join(patience)

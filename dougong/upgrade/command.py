@@ -93,8 +93,7 @@ def _refused(made: plan.Plan) -> DougongError:
 def _fetch(run: Recorder, platform: Platform, hops: tuple[str, ...]) -> None:
     wanted = []
     for hop in hops:
-        orchestrator = platform.orchestrator.model_copy(update={"version": hop})
-        wanted += artifacts.for_platform(platform.model_copy(update={"orchestrator": orchestrator}))
+        wanted += artifacts.for_platform(platform, kubernetes=hop)
     run.command(f"dougong artifacts fetch {' '.join(artifacts.missing(wanted)) or '--tools'}")
     artifacts.ensure(wanted, progress.of_artifacts(run))
     run.summary(f"all {len(set(wanted))} are in the cache")

@@ -83,7 +83,13 @@ def render(sections: dict[str, dict[str, Any]]) -> str:
 def write(wanted: dict[str, Any], module: AnsibleModule) -> bool:
     """Make one file what is wanted, by a rename; True when that was or would be a change."""
     path = Path(wanted["path"])
-    owner, group = pwd.getpwnam(wanted["owner"]).pw_uid, grp.getgrnam(wanted["group"]).gr_gid
+    try:
+        owner, group = pwd.getpwnam(wanted["owner"]).pw_uid, grp.getgrnam(wanted["group"]).gr_gid
+    except KeyError as unknown:
+        # A check run comes before the package that makes the user.
+        if module.check_mode:
+            return True
+        module.fail_json(msg=f"{path}: {unknown.args[0]}")
     mode = int(wanted["mode"], 8)
     content = (wanted["content"] if wanted["ini"] is None else render(wanted["ini"])).encode()
     if path.is_file():
@@ -150,12 +156,12 @@ def converge(module: AnsibleModule) -> dict[str, Any]:
     changed = [file["path"] for file in files if write(file, module)]
     result: dict[str, Any] = {"files": changed, "started": [], "restarted": [], "reloaded": []}
     result["diff"] = [{"after": f"{path}\n", "before": "", "after_header": path} for path in changed]
-    if not units:
+    concerned = [*units, *sorted({unit for file in files for unit in file["units"] or []} - set(units))]
+    if not concerned:
         return result
     systemctl = Systemd(module)
     if not module.check_mode and any(UNIT_FOLDER in Path(path).parents for path in changed):
         systemctl("daemon-reload")
-    concerned = [*units, *sorted({unit for file in files for unit in file["units"] or []} - set(units))]
     properties = systemctl.properties(concerned)
     if any(state["NeedDaemonReload"] == "yes" for state in properties.values()) and not module.check_mode:
         systemctl("daemon-reload")

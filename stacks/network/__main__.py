@@ -5,7 +5,7 @@ import pulumi_openstack as openstack
 
 from dougong.components import program
 from dougong.components.network import Network, NetworkArgs
-from dougong.components.security_groups import SecurityGroups, SecurityGroupsArgs
+from dougong.components.security_groups import SERVICE_PORTS, SecurityGroups, SecurityGroupsArgs
 from dougong.components.virtual_address import balanced_ports
 from dougong.components.wire import pods_on_the_wire
 
@@ -31,6 +31,7 @@ security_groups = SecurityGroups(
         cidr=str(platform.network.cidr),
         access=[str(source) for source in platform.network.access],
         pod_cidr=pods_on_the_wire(platform),
+        service_ports={service: SERVICE_PORTS[service] for service in platform.services.beside()},
         **balanced_ports(platform),
     ),
     opts=pulumi.ResourceOptions(providers=[provider]),
@@ -48,5 +49,6 @@ pulumi.export(
         "node": security_groups.node,
         "control_plane": security_groups.control_plane,
         "worker": security_groups.worker,
+        "services": security_groups.services,
     },
 )

@@ -19,7 +19,7 @@ from typing import Any
 from dougong import applied, environment, inventory, paths
 
 ENVIRONMENT = "lab"
-SIZES = (3, 30, 300)
+SIZES = (4, 30, 300)
 NODE = "lab-worker-1"
 _NOBODY = [IPv4Network(cidr) for cidr in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 
@@ -70,8 +70,9 @@ def _decide(outputs: dict[str, Any]) -> float:
     present = {name: applied.Node(ready=True, applied=text) for name, text in wanted.items() if name != NODE}
     work = applied.work(known, wanted, present)
     seconds = time.perf_counter() - started
-    if work.due != [NODE]:
-        raise RuntimeError(f"{work.due} are due, and not {NODE} alone")
+    # Hosts beside the cluster have no place to note what was applied to them: they come along.
+    if (due := [host for host in work.due if host in wanted]) != [NODE]:
+        raise RuntimeError(f"{due} are due, and not {NODE} alone")
     return seconds
 
 

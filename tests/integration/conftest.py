@@ -6,12 +6,8 @@ what is there and leaves it there, for whoever writes a test.
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from dougong import environment, inventory, paths
 from tests.cluster_probe import Cluster
 from tests.integration.harness import ENVIRONMENT, KEEP, CommandLine, Installation, Machine
 from tests.integration.shop import Shop
@@ -42,18 +38,13 @@ def machine(dougong: CommandLine) -> Machine:
 def installation(dougong: CommandLine, machine: Machine) -> Installation:
     """The lab, up."""
     dougong("up")
-    platform = environment.platform(ENVIRONMENT)
-    outputs = inventory.read_outputs(ENVIRONMENT, platform)
-    known = inventory.build(platform, ENVIRONMENT, outputs)
-    return Installation(platform, outputs, known, environment.variables(ENVIRONMENT, platform))
+    return Installation.of(ENVIRONMENT)
 
 
 @pytest.fixture(scope="session")
 def api(installation: Installation) -> Cluster:
     """The cluster, with the image of the tests' own pods on every node."""
-    playbook = ["ansible-playbook", "-i", str(paths.platform_file(ENVIRONMENT)), "tests/integration/probe.yml"]
-    subprocess.run(playbook, cwd=paths.ROOT, env=environment.overlay(installation.variables), check=True)
-    return Cluster(Path(installation.variables["KUBECONFIG"]))
+    return installation.with_probe()
 
 
 @pytest.fixture(scope="session")

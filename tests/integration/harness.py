@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from dougong import environment, runs
+from dougong import cloud, environment, inventory, paths, runs
 from dougong.inventory import Inventory
 from dougong.platform import Platform
 from dougong.runs import Run
+from tests.cluster_probe import Cluster
 
 ENVIRONMENT = "lab"
 KEEP = bool(os.environ.get("DOUGONG_TEST_KEEP"))
@@ -92,16 +95,31 @@ class CommandLine:
 
 @dataclass(frozen=True)
 class Installation:
-    """The lab as it is up: what was wanted, what Pulumi says is there, what Ansible sees."""
+    """An installation that is up: what was wanted, what Pulumi says is there, what Ansible sees."""
 
+    name: str
     platform: Platform
     outputs: dict[str, Any]
     inventory: Inventory
     variables: dict[str, str]
 
+    @classmethod
+    def of(cls, name: str) -> Installation:
+        """The installation of an environment."""
+        platform = environment.platform(name)
+        outputs = inventory.read_outputs(name, platform)
+        known = inventory.build(platform, name, outputs)
+        return cls(name, platform, outputs, known, environment.variables(name, platform))
+
+    def with_probe(self) -> Cluster:
+        """Its cluster, with the image of the tests' own pods on every node."""
+        playbook = ["ansible-playbook", "-i", str(paths.platform_file(self.name)), "tests/integration/probe.yml"]
+        subprocess.run(playbook, cwd=paths.ROOT, env=environment.overlay(self.variables), check=True)
+        return Cluster(Path(self.variables["KUBECONFIG"]))
+
     def ssh(self, host: str, command: str) -> str:
         """What a command prints on a host."""
-        return self.run("dougong", "ssh", "-e", ENVIRONMENT, host, "--", command)
+        return self.run("dougong", "ssh", "-e", self.name, host, "--", command)
 
     def kubectl(self, *arguments: str) -> str:
         """What kubectl prints."""
@@ -145,6 +163,25 @@ class Machine:
     def more_than(self, other: Machine) -> dict[str, set[str]]:
         """What is here that was not there."""
         return {name: more for name, lines in self.state.items() if (more := lines - other.state[name])}
+
+
+@contextmanager
+def lab_of_its_own(name: str) -> Iterator[CommandLine]:
+    """The command line for an environment that has the lab to itself. Nothing of it is left at the end.
+
+    Args:
+        name: the environment; its folder below inventories/ may be made inside.
+    """
+    dougong = CommandLine.of(name)
+    dougong("lab", "down")
+    before = Machine.now()
+    try:
+        yield dougong
+        dougong("down", "--yes", "--destroy-data", "--keep-lab")
+        assert cloud.remaining(environment.platform(name)) == []
+    finally:
+        dougong("lab", "down")
+    assert Machine.now().more_than(before) == {}
 
 
 def _lines(words: list[str]) -> Iterable[str]:

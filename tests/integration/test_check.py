@@ -9,12 +9,16 @@ import json
 
 from tests.integration.harness import CommandLine, Installation
 
+# How quick disk, network and processors are belongs to this machine, not to the installation.
+SLOWNESS = ("disk is slow", "ms there and back", "s to answer")
+
 
 def test_a_healthy_installation_alarms_nobody(dougong: CommandLine, installation: Installation) -> None:
     said = json.loads(dougong.output("check", "--json", expect=None))
-    # How quick its disk is belongs to this machine, not to the installation.
     troubles = [
-        item for item in said["findings"] if item["severity"] != "info" and "disk is slow" not in item["evidence"]
+        item
+        for item in said["findings"]
+        if item["severity"] != "info" and not any(words in item["evidence"] for words in SLOWNESS)
     ]
     assert troubles == []
     assert said["areas"]["nodes"].startswith("3 of 3 Ready")

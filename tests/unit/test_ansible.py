@@ -113,6 +113,21 @@ def test_a_failure_names_host_task_and_reason(playbook: Playbook) -> None:
     assert "run the same command again" in caught.value.remedy
 
 
+def test_a_reason_that_is_kept_secret_is_said_to_be(playbook: Playbook) -> None:
+    path = playbook(
+        """
+        - name: Fail with a password
+          ansible.builtin.fail:
+            msg: the password is apple
+          no_log: true
+        """
+    )
+    with pytest.raises(DougongError) as caught:
+        run(path)
+    assert "apple" not in caught.value.message
+    assert "it works with secrets: the reason is in the whole output alone" in caught.value.message
+
+
 def test_what_a_playbook_rescues_is_no_failure(playbook: Playbook) -> None:
     path = playbook(
         """
@@ -160,7 +175,10 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_ctrl_c_ends_ansible_and_is_passed_on(playbook: Playbook, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_ansible_and_is_passed_on(
+    playbook: Playbook, tmp_path: Path, number: signal.Signals
+) -> None:
     path = playbook(
         f"""
         - name: Begin
@@ -178,7 +196,7 @@ def test_ctrl_c_ends_ansible_and_is_passed_on(playbook: Playbook, tmp_path: Path
         while not (tmp_path / "begun").exists():
             time.sleep(0.1)
         time.sleep(0.5)
-        os.kill(os.getpid(), 2)
+        os.kill(os.getpid(), number)
 
     threading.Thread(target=press, daemon=True).start()
     started = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 from dougong import applied, environment, inventory, paths
 from dougong.applied import Node
 from dougong.errors import DougongError
-from dougong.platform import Platform
+from dougong.platform import Platform, Pool
 
 
 def host(pool: str, index: int, role: str = "worker", server: str = "") -> dict[str, Any]:
@@ -74,6 +74,17 @@ def test_a_new_worker_is_due_and_nobody_else(platform: Platform) -> None:
     before = present(fingerprints(platform, outputs(workers=2)))
     found = work(with_workers(platform, 3), outputs(workers=3), before)
     assert found.due == ["lab-worker-2"]
+
+
+def test_hosts_beside_the_cluster_go_along_and_are_no_reason(platform: Platform) -> None:
+    def with_services(workers: int) -> dict[str, Any]:
+        found = outputs(workers)
+        return found | {"hosts": [*found["hosts"], host("services", 0, "services")]}
+
+    before = present(fingerprints(platform, with_services(2)))
+    same = work(platform, with_services(2), before)
+    assert (same.due, len(same.same)) == ([], 4)
+    assert work(platform, with_services(3), before).due == ["lab-worker-2", "lab-services-0"]
 
 
 def test_where_hosts_balance_by_themselves_a_new_worker_concerns_the_control_plane(platform: Platform) -> None:
@@ -171,9 +182,33 @@ def test_servers_do_not_go_while_nobody_can_be_drained(
         applied.leaving("lab", with_workers(platform, 1))
 
 
+def test_hosts_beside_the_cluster_have_nothing_to_drain(
+    platform: Platform, cluster: dict[str, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [*outputs()["hosts"], host("services", 0, "services"), host("door", 0, "bastion")]
+    monkeypatch.setattr(inventory, "read_outputs", lambda environment, platform: {**outputs(), "hosts": held})
+    monkeypatch.setattr(applied, "nodes", lambda environment: None)
+    assert applied.leaving("lab", platform) == []
+
+
 def test_before_the_first_up_there_is_nobody(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert applied.leaving("lab", platform) == []
     assert applied.nodes("lab") is None
+
+
+def test_another_host_of_the_services_concerns_all(platform: Platform) -> None:
+    pools = platform.pools | {"services": Pool(role="services", count=1, flavor="small", floating_ip=True)}
+    platform = platform.model_copy(update={"pools": pools})
+
+    def found(server: str) -> dict[str, Any]:
+        return {**outputs(), "hosts": [*outputs()["hosts"], host("services", 0, "services", server)]}
+
+    first, same, other = (fingerprints(platform, found(server)) for server in ("a", "a", "b"))
+    assert first == same
+    assert all(first[name] != other[name] for name in first)
+    larger = found("a")
+    larger["hosts"][-1]["volumes"] = [{"name": "registry", "size": 20, "mount": "/srv/registry"}]
+    assert all(first[name] != new for name, new in fingerprints(platform, larger).items())

@@ -149,6 +149,60 @@ def test_cached_official_file_is_built_when_source_is_asked_for(site: Site) -> N
     assert built.origin.startswith("go1")
 
 
+# Maven
+
+
+def maven(site: Site, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A recipe that is a Maven project, and a `mvn` that does what the script says."""
+    project = site.folder / "build" / "server"
+    project.mkdir(parents=True)
+    (project / "pom.xml").write_text("<project/>")
+    site.recipes["server"] = {}
+    site.add("server", "archive", build={"recipe": "server", "file": "server.tar.gz"})
+    program = site.folder / "bin" / "mvn"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncase $* in *--version*) echo 'Java version: 17.0.15'; exit;; esac\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def test_maven_project_yields_the_file_it_makes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    maven(
+        site,
+        monkeypatch,
+        "for word; do case $word in -Doutput=*) echo made >${word#-Doutput=}/server.tar.gz; esac; done",
+    )
+    [entry] = site.fetcher().ensure(["server"])
+    assert site.cache.blob(entry.sha256).read_text() == "made\n"
+    assert entry.origin == "java17"
+    assert site.lock.get("server@1.0", entry.target, "java17", entry.definition) == entry.sha256
+
+
+def test_changed_maven_project_is_built_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    maven(
+        site,
+        monkeypatch,
+        "for word; do case $word in -Doutput=*) cp pom.xml ${word#-Doutput=}/server.tar.gz; esac; done",
+    )
+    [old] = site.fetcher().ensure(["server"])
+    (site.folder / "build" / "server" / "pom.xml").write_text("<project>other</project>")
+    [new] = site.fetcher().ensure(["server"])
+    assert new.sha256 != old.sha256
+
+
+def test_failed_maven_build_says_why(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    maven(site, monkeypatch, "echo '[ERROR] no such artifact'; exit 1")
+    with pytest.raises(DougongError, match="no such artifact"):
+        site.fetcher().ensure(["server"])
+    assert not site.leftovers()
+
+
+def test_what_upstream_alone_has_is_not_built(site: Site) -> None:
+    site.add("pages", "archive")
+    with pytest.raises(DougongError, match="upstream publishes no such file"):
+        site.fetcher("cache", "official", "build").ensure(["pages"])
+
+
 # Images
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 from artifacts_site import Site, Upstream
@@ -58,3 +59,21 @@ def test_set_says_the_version(site: Site) -> None:
 def test_unknown_name_is_refused(site: Site) -> None:
     with pytest.raises(AnsibleError, match="no artifact is called hammer"):
         lookup("hammer")
+
+
+@pytest.mark.parametrize(("options", "version"), [({}, "1.36.3"), ({"version": "1.35.8"}, "1.35.8")], ids=str)
+def test_the_registry_gets_the_images_of_a_version_each_once(options: dict[str, str], version: str) -> None:
+    lookup_loader.add_directory(str(paths.ROOT / "plugins" / "lookup"))
+    found: list[str] = lookup_loader.get("platform_images").run(["lab"], variables={}, **options)
+    assert {f"kube-apiserver-image@{version}", f"kube-proxy-image@{version}", "demo-image@1.0.0"} <= set(found)
+    assert len(found) == len(set(found))
+    assert all(catalogue.default().get(name).kind == "image" for name in found)
+
+
+def test_nodes_are_led_to_the_registry_for_every_image_of_the_catalogue() -> None:
+    """Or a node would look for it where upstream has it."""
+    led = yaml.safe_load((paths.ROOT / "roles" / "registry" / "defaults" / "main.yml").read_text())[
+        "registry_upstreams"
+    ]
+    known = {image.reference.partition("/")[0] for image in catalogue.default() if isinstance(image, catalogue.Image)}
+    assert set(led) == known

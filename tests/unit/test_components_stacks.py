@@ -19,7 +19,7 @@ NETWORK_OUTPUTS = {
     "subnet_id": "subnet",
     "external_network_id": "external",
     "mtu": 1442,
-    "security_groups": {"node": "node", "control_plane": "control-plane", "worker": "worker"},
+    "security_groups": {"node": "node", "control_plane": "control-plane", "worker": "worker", "services": "services"},
 }
 
 
@@ -68,6 +68,7 @@ def test_network_exports() -> None:
             "node": "lab-node-id",
             "control_plane": "lab-control-plane-id",
             "worker": "lab-worker-id",
+            "services": "lab-services-id",
         },
     }
 
@@ -83,7 +84,8 @@ def test_without_encapsulation_the_cloud_lets_pods_pass(platform: Path) -> None:
 @pytest.mark.usefixtures("platform")
 def test_cluster_exports() -> None:
     exports = cluster(NETWORK_OUTPUTS).exports
-    assert [host["name"] for host in exports["hosts"]] == ["lab-control-plane-0", "lab-worker-0", "lab-worker-1"]
+    names = ["lab-control-plane-0", "lab-worker-0", "lab-worker-1", "lab-services-0"]
+    assert [host["name"] for host in exports["hosts"]] == names
     assert exports["api"] == {"address": "vip-lab-api", "public_address": "public-lab-api", "port": 6443}
     assert exports["apps"] == {
         "address": "vip-lab-apps",
@@ -113,6 +115,7 @@ def test_hosts_have_the_groups_of_their_role_and_the_image() -> None:
     ports = cloud.of_type("Port")
     assert ports["lab-control-plane-0"].inputs["securityGroupIds"] == ["node", "control-plane"]
     assert ports["lab-worker-1"].inputs["securityGroupIds"] == ["node", "worker"]
+    assert ports["lab-services-0"].inputs["securityGroupIds"] == ["node", "services"]
     assert all(instance.inputs["imageId"] == IMAGE for instance in cloud.of_type("Instance").values())
 
 
@@ -124,11 +127,26 @@ def test_bastion_opens_neither_the_api_nor_node_ports(platform: Path) -> None:
     assert cluster(NETWORK_OUTPUTS).of_type("Port")["lab-door-0"].inputs["securityGroupIds"] == ["node"]
 
 
+def test_a_services_pool_opens_the_ports_of_its_services_to_those_with_access(platform: Path) -> None:
+    pools = yaml.safe_load(platform.read_text())["pools"]
+    beside = {"role": "services", "count": 1, "flavor": "small", "floating_ip": True}
+    change(platform, "pools", value={**pools, "beside": beside})
+    change(platform, "services", value={"registry": {"enabled": True, "pool": "beside"}})
+    change(platform, "network", "access", value=["192.0.2.0/24"])
+    assert cluster(NETWORK_OUTPUTS).of_type("Port")["lab-beside-0"].inputs["securityGroupIds"] == ["node", "services"]
+    opened = {
+        (rule.inputs["remoteIpPrefix"], rule.inputs["portRangeMin"], rule.inputs["portRangeMax"])
+        for name, rule in network().of_type("SecGroupRule").items()
+        if rule.inputs["securityGroupId"] == "lab-services-id"
+    }
+    assert opened == {("192.0.2.0/24", 5000, 5000)}
+
+
 def test_data_is_protected_unless_the_cloud_is_embedded(platform: Path) -> None:
     assert not any(volume.request.protect for volume in cluster(NETWORK_OUTPUTS).of_type("Volume").values())
     change(platform, "cloud", "embedded", value=False)
     volumes = cluster(NETWORK_OUTPUTS).of_type("Volume")
-    assert len(volumes) == 3
+    assert len(volumes) == 6
     assert all(volume.request.protect for volume in volumes.values())
 
 
@@ -143,7 +161,7 @@ def test_without_listeners_there_is_no_apps_load_balancer(platform: Path) -> Non
 @pytest.mark.usefixtures("platform")
 def test_everything_can_be_planned_before_there_is_a_network() -> None:
     cloud = cluster(preview=True)
-    assert len(cloud.of_type("Instance")) == 3
+    assert len(cloud.of_type("Instance")) == 4
     assert all("networkId" not in port.inputs for port in cloud.of_type("Port").values())
 
 
@@ -248,4 +266,8 @@ def test_without_octavia_the_control_planes_are_open_and_the_workers_are_not() -
         "lab-control-plane-api-0.0.0.0/0": 6443,
         "lab-control-plane-api-8443-0.0.0.0/0": 8443,
         "lab-control-plane-http": 80,
+        "lab-services-registry-5000-0.0.0.0/0": 5000,
+        "lab-services-logging-5601-0.0.0.0/0": 5601,
+        "lab-services-logging-9200-0.0.0.0/0": 9200,
+        "lab-services-monitoring-443-0.0.0.0/0": 443,
     }

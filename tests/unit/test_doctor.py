@@ -85,7 +85,7 @@ def test_too_small_a_machine_is_told(capsys: pytest.CaptureFixture[str], monkeyp
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, 3 * 2**30))
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     said = found(capsys, fit=False)
-    assert "4 GiB; 12 are wanted" in said
+    assert "4 GiB; 14 are wanted" in said
     assert "3 GiB free" in said
     assert "2 things are in the way" in said, "one core is slow, not impossible"
 

@@ -18,7 +18,7 @@ from installation import outputs
 
 from dougong import environment, inventory, paths
 from dougong.errors import DougongError
-from dougong.platform import Platform, load
+from dougong.platform import Logging, Monitoring, Platform, Pool, Registry, Services, load
 
 LAB = paths.platform_file("lab")
 PRODUCTION = paths.platform_file("production")
@@ -45,6 +45,38 @@ def test_hosts_are_in_the_groups_of_their_role_and_pool() -> None:
     assert built.groups["pool_worker_memory"] == [f"prod-worker-memory-{index}" for index in range(3)]
     assert len(built.groups["workers"]) == 9
     assert built.groups["bastions"] == ["prod-bastion-0"]
+
+
+def test_services_have_the_hosts_of_their_pools() -> None:
+    platform = load(LAB)
+    pools = platform.pools | {
+        name: Pool(role="services", count=count, flavor="small", floating_ip=True)
+        for name, count in {"services": 1, "search": 3}.items()
+    }
+    logging = Logging(enabled=True, pool="search", kibana=True)
+    services = Services(registry=Registry(enabled=True), logging=logging)
+    platform = platform.model_copy(update={"pools": pools, "services": services})
+
+    built = inventory.build(platform, "lab", outputs(platform))
+
+    assert built.groups["registry"] == ["lab-services-0"]
+    assert built.groups["elasticsearch"] == built.groups["kibana"] == [f"lab-search-{index}" for index in range(3)]
+    assert built.groups["zabbix"] == built.groups["logstash"] == [], "they are not enabled"
+    assert set(built.groups["services"]).isdisjoint(built.groups["workers"] + built.groups["control_plane"])
+
+
+def test_registry_and_monitoring_are_on_one_host_of_their_pool() -> None:
+    platform = load(LAB)
+    pools = platform.pools | {"watch": Pool(role="services", count=2, flavor="small", floating_ip=True)}
+    services = Services(
+        registry=Registry(enabled=True, pool="watch"), monitoring=Monitoring(enabled=True, pool="watch")
+    )
+    platform = platform.model_copy(update={"pools": pools, "services": services})
+
+    built = inventory.build(platform, "lab", outputs(platform))
+
+    assert built.groups["registry"] == built.groups["zabbix"] == ["lab-watch-0"]
+    assert built.groups["services"] == ["lab-services-0", "lab-watch-0", "lab-watch-1"]
 
 
 def test_a_host_carries_what_the_roles_need() -> None:
@@ -121,7 +153,9 @@ def test_nothing_built_is_an_inventory_without_hosts() -> None:
     built = inventory.build(load(LAB), "lab", {})
 
     assert built.hosts == {}
-    assert set(built.groups) == {"control_plane", "workers", "bastions", "pool_control_plane", "pool_worker"}
+    of_roles = {"control_plane", "workers", "services", "bastions"}
+    of_services = {"registry", "elasticsearch", "kibana", "logstash", "zabbix"}
+    assert set(built.groups) == of_roles | of_services | {"pool_control_plane", "pool_worker", "pool_services"}
 
 
 needs_pulumi = pytest.mark.skipif(
@@ -237,7 +271,7 @@ def inventory_plugin() -> Any:
 
 def test_a_thousand_hosts_take_about_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """From reading platform.yml to Ansible's finished inventory; the one subprocess is replaced by its answer."""
-    platform = with_workers(load(LAB), 999)
+    platform = with_workers(load(LAB), 998)
     answer = json.dumps(outputs(platform.model_copy(update={"network": load(PRODUCTION).network})))
     done = subprocess.CompletedProcess(args=[], returncode=0, stdout=answer, stderr="")
     monkeypatch.setattr("dougong.inventory.shutil.which", lambda *_, **__: "/bin/pulumi")
@@ -250,5 +284,5 @@ def test_a_thousand_hosts_take_about_a_second(monkeypatch: pytest.MonkeyPatch) -
     took = time.process_time() - begin
 
     assert len(data.hosts) == 1000
-    assert len(data.groups["workers"].get_hosts()) == 999
+    assert len(data.groups["workers"].get_hosts()) == 998
     assert took < 1.0, f"{took:.2f} s"

@@ -97,13 +97,13 @@ def test_a_cloud_that_has_everything_passes(lab: Platform, cloud: Cloud) -> None
 def test_an_unknown_flavor_names_the_line_and_lists_what_there_is(lab: Platform, cloud: Cloud) -> None:
     cloud.flavor_list = cloud.flavor_list[:1]
 
-    control_plane, worker = errors(lab, cloud)
+    control_plane, worker, services = errors(lab, cloud)
 
     assert control_plane.line == line_of("flavor: dougong.medium")
     assert control_plane.where == "pools.control-plane.flavor"
     assert control_plane.message == "the cloud has no flavor 'dougong.medium'"
     assert control_plane.remedy == "It has: dougong.small (2 vCPU, 2048 MiB, 8 GB)."
-    assert worker.where == "pools.worker.flavor"
+    assert (worker.where, services.where) == ("pools.worker.flavor", "pools.services.flavor")
 
 
 @pytest.mark.parametrize(("vcpus", "ram"), [(1, 3584), (2, 1024)])
@@ -140,7 +140,8 @@ def test_an_image_that_is_not_ready_or_too_large(lab: Platform, cloud: Cloud) ->
 
     found = errors(lab, cloud)
 
-    assert [finding.where for finding in found] == ["cloud.image", "pools.control-plane.flavor", "pools.worker.flavor"]
+    flavors = [f"pools.{pool}.flavor" for pool in ("control-plane", "worker", "services")]
+    assert [finding.where for finding in found] == ["cloud.image", *flavors]
 
 
 def test_hosts_must_not_have_the_addresses_of_floating_ips(lab: Platform, cloud: Cloud) -> None:
@@ -171,14 +172,14 @@ def test_zones_must_exist_and_be_available(lab: Platform, cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("limits", "key", "limit", "message"),
     [
-        ("compute_limits", "instances", 2, "3 more servers are needed; 2 of 2 are free"),
-        ("compute_limits", "total_cores", 5, "6 more vCPUs are needed; 5 of 5 are free"),
-        ("compute_limits", "total_ram", 10000, "10752 more MiB of memory are needed; 10000 of 10000 are free"),
-        ("network_limits", "floating_ips", 6, "5 more floating IPs are needed; 4 of 6 are free"),
-        ("network_limits", "ports", 1, "5 more ports are needed; 0 of 1 are free"),
+        ("compute_limits", "instances", 2, "4 more servers are needed; 2 of 2 are free"),
+        ("compute_limits", "total_cores", 5, "8 more vCPUs are needed; 5 of 5 are free"),
+        ("compute_limits", "total_ram", 10000, "14336 more MiB of memory are needed; 10000 of 10000 are free"),
+        ("network_limits", "floating_ips", 6, "6 more floating IPs are needed; 4 of 6 are free"),
+        ("network_limits", "ports", 1, "6 more ports are needed; 0 of 1 are free"),
         ("network_limits", "networks", 2, "1 more networks are needed; 0 of 2 are free"),
-        ("volume_limits", "max_total_volumes", 2, "3 more volumes are needed; 2 of 2 are free"),
-        ("volume_limits", "max_total_volume_gigabytes", 5, "6 more GiB of volumes are needed; 5 of 5 are free"),
+        ("volume_limits", "max_total_volumes", 2, "6 more volumes are needed; 2 of 2 are free"),
+        ("volume_limits", "max_total_volume_gigabytes", 5, "18 more GiB of volumes are needed; 5 of 5 are free"),
     ],
 )
 def test_quotas(lab: Platform, cloud: Cloud, *, limits: str, key: str, limit: int, message: str) -> None:
@@ -197,9 +198,10 @@ def test_no_quota_is_no_limit(lab: Platform, cloud: Cloud) -> None:
 
 
 def test_what_is_there_already_needs_no_quota(lab: Platform, cloud: Cloud) -> None:
-    hosts = ["lab-control-plane-0", "lab-worker-0", "lab-worker-1"]
+    hosts = ["lab-control-plane-0", "lab-worker-0", "lab-worker-1", "lab-services-0"]
     cloud.servers = hosts
     cloud.volumes = ["lab-control-plane-0-etcd", "lab-worker-0-data", "lab-worker-1-data"]
+    cloud.volumes += [f"lab-services-0-{name}" for name in ("registry", "logs", "monitoring")]
     for limits in (cloud.compute_limits, cloud.volume_limits, cloud.network_limits):
         limits.update(dict.fromkeys(limits, 0))
 
@@ -214,5 +216,5 @@ def test_everything_is_told_at_once_in_the_order_of_the_lines(lab: Platform, clo
 
     found = errors(lab, cloud)
 
-    assert len(found) == 5
+    assert len(found) == 6
     assert [finding.line for finding in found] == sorted(finding.line for finding in found)

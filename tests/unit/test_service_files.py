@@ -28,10 +28,10 @@ class Machine:
 
     check_mode = False
 
-    def __init__(self, files: list[dict[str, Any]]) -> None:
+    def __init__(self, files: list[dict[str, Any]], units: tuple[str, ...] = ("proxy.service",)) -> None:
         owner = {"owner": "root", "group": "root", "mode": "0644"}
         defaults = {**owner, "ini": None, "content": None, "units": None, "validate": None, "reload": False}
-        self.params = {"files": [{**defaults, **file} for file in files], "units": ["proxy.service"]}
+        self.params = {"files": [{**defaults, **file} for file in files], "units": list(units)}
         self.commands: list[list[str]] = []
         self.active_since = self.changed_state = time.monotonic()
 
@@ -94,3 +94,18 @@ def test_without_reload_a_new_file_restarts(tmp_path: Path) -> None:
     file.chmod(0o644)
     os.utime(file, (time.time() + 5, time.time() + 5))
     assert service_files.converge(Machine([{"path": str(file), "content": "same"}]))["restarted"] == ["proxy.service"]
+
+
+def test_a_file_alone_reloads_the_unit_of_another_task(tmp_path: Path) -> None:
+    file = {"path": str(tmp_path / "tls.crt"), "content": "new", "units": ["proxy.service"], "reload": True}
+    machine = Machine([file], units=())
+    assert service_files.converge(machine)["reloaded"] == ["proxy.service"]
+    assert not any(command[1] in ("enable", "start") for command in machine.commands)
+
+
+def test_an_owner_who_is_not_there_yet_is_no_error_in_a_check_run(tmp_path: Path) -> None:
+    machine = Machine([{"path": str(tmp_path / "tls.key"), "content": "new", "owner": "not-there"}], units=())
+    with pytest.raises(RefusedError, match=r"tls.key: .*not-there"):
+        service_files.converge(machine)
+    machine.check_mode = True
+    assert service_files.converge(machine)["files"] == [str(tmp_path / "tls.key")]

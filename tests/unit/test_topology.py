@@ -38,6 +38,7 @@ def test_every_host_is_in_its_pool_with_what_it_carries(lab: Platform) -> None:
         "lab-control-plane-0": "pool-control-plane",
         "lab-worker-0": "pool-worker",
         "lab-worker-1": "pool-worker",
+        "lab-services-0": "pool-services",
     }
     assert lines(graph, "lab-worker-0") == ["10.1.0.11 · 172.24.4.11 · nova", "data 2 GiB  /srv/data"]
 

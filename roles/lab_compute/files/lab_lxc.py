@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 
+import libvirt
+import libvirt_lxc
 from nova.compute import power_state
 from nova.virt.libvirt import blockinfo, driver
 from nova.virt.libvirt import config as libvirt_config
 from oslo_concurrency import processutils
+
+# Its first process is known a second after a server's start on idle cores.
+_STARTED_SECONDS = 30
+_STARTS = 3
 
 _prefix_of_other_buses = blockinfo.get_dev_prefix_for_disk_bus
 
@@ -32,12 +40,40 @@ class AllCapabilities(libvirt_config.LibvirtConfigGuestFeature):
         return element
 
 
+def _first_process_is_known(guest: Any) -> bool:
+    for _ in range(_STARTED_SECONDS):
+        try:
+            namespaces = libvirt_lxc.lxcOpenNamespace(guest._domain, 0)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+                raise
+            time.sleep(1)
+        else:
+            for namespace in namespaces:
+                os.close(namespace)
+            return True
+    return False
+
+
 class LibvirtDriver(driver.LibvirtDriver):
     """The stock driver, with servers that may do what containers in them need."""
 
     def _get_guest_config(self, *args: Any, **kwargs: Any) -> Any:
         guest = super()._get_guest_config(*args, **kwargs)
         guest.features.append(AllCapabilities())
+        return guest
+
+    def _create_guest(self, *args: Any, **kwargs: Any) -> Any:
+        """Start it until libvirt knows its first process, without which no volume can be attached.
+
+        Libvirt is told of it once. On a busy machine that may be before it listens, and then it never knows.
+        """
+        guest = super()._create_guest(*args, **kwargs)
+        for _ in range(_STARTS - 1):
+            if not guest.is_active() or _first_process_is_known(guest):
+                break
+            guest.poweroff()
+            guest.launch()
         return guest
 
     def attach_volume(self, context: Any, connection_info: Any, instance: Any, *args: Any, **kwargs: Any) -> None:

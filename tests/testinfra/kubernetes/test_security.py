@@ -15,7 +15,7 @@ import pytest
 import yaml
 from testinfra.host import Host
 
-from tests.cluster_probe import IMAGE, Cluster, eventually
+from tests.cluster_probe import IMAGE, Cluster, eventually, restricted_pod
 
 RED, BLUE = "red", "blue"
 ETCDCTL = (
@@ -116,26 +116,8 @@ def test_kubelet_lets_nobody_in_without_a_name(host: Host) -> None:
 
 def pod(name: str, tenant: str, command: str, **security: Any) -> dict[str, Any]:
     """A pod as the `restricted` standard wants it, unless told otherwise."""
-    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": tenant},
-        "spec": {
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": 0,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [
-                {
-                    "name": "probe",
-                    "image": IMAGE,
-                    "imagePullPolicy": "Never",
-                    "command": ["busybox", "sh", "-c", command],
-                    "securityContext": restricted | security,
-                }
-            ],
-        },
-    }
+    container = {"image": IMAGE, "imagePullPolicy": "Never", "command": ["busybox", "sh", "-c", command]}
+    return restricted_pod(name, tenant, container, **security)
 
 
 def refusal(cluster: Cluster, resource: dict[str, Any], *options: str) -> str:
@@ -185,6 +167,15 @@ def test_a_tenant_cannot_take_more_than_its_quota(cluster: Cluster, name: str) -
     greedy = pod(name, RED, "exit")
     greedy["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1000"}}
     assert "exceeded quota" in refusal(cluster, greedy, *as_tenant(RED))
+
+
+def test_pods_of_a_tenant_pull_as_the_tenants_own_user(cluster: Cluster, name: str) -> None:
+    dry = ("create", "--dry-run=server", "--output=json", "--filename=-")
+    made = json.loads(cluster.kubectl(*dry, stdin=json.dumps(pod(name, RED, "exit"))))
+    [reference] = made["spec"]["imagePullSecrets"]
+    secret = cluster.get("secret", reference["name"], f"--namespace={RED}")
+    known = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))["auths"]
+    assert known == {"registry.molecule.internal:5000": {"username": "red.pull", "password": "of-red"}}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,32 @@
+"""What roles/filebeat makes of a pod's name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from jinja2 import Environment
+
+from dougong.paths import ROOT
+
+VARIABLES = yaml.safe_load((ROOT / "roles" / "filebeat" / "vars" / "main.yml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("pod", "application"),
+    [
+        ("web-7d4b9c5f6d-x2x4z", "web"),
+        ("calico-kube-controllers-58b4b8cbb-q9l6d", "calico-kube-controllers"),
+        ("calico-node-x2x4z", "calico-node"),
+        ("database-0", "database"),
+        ("kube-apiserver-lab-control-plane-0", "kube-apiserver"),
+        ("one-shot", "one-shot"),
+    ],
+)
+def test_application_is_what_the_controller_began_with(pod: str, application: str) -> None:
+    rendered = Environment(autoescape=True).from_string(VARIABLES["_filebeat_application"])
+    script = rendered.render(filebeat_name="lab-control-plane-0", _filebeat_drawn=VARIABLES["_filebeat_drawn"])
+    # Nothing in the expression is JavaScript's alone.
+    [expression] = re.findall(r"var added = /(.+)/;", script)
+    assert re.sub(expression, "", pod) == application
