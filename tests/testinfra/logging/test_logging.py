@@ -33,6 +33,9 @@ OUTAGE_LINES = int(os.environ.get("DOUGONG_OUTAGE_LINES", "10000"))
 BYTES_OF_A_LINE = 100
 WATERMARKS = [f"cluster.routing.allocation.disk.watermark.{level}" for level in ("low", "high", "flood_stage")]
 
+# In the order of this file: pytest puts tests that use no host behind all others, where nothing is left to be tried.
+pytestmark = pytest.mark.usefixtures("host")
+
 
 @pytest.fixture
 def word() -> str:

@@ -23,6 +23,9 @@ CI, ALICE, NOBODY = Client(ADDRESS, "ci"), Client(ADDRESS, "alice"), Client(ADDR
 PLATFORM = Client(ADDRESS, "platform")
 BLOBS = "/srv/registry/docker/registry/v2/blobs/sha256"
 
+# In the order of this file: pytest puts tests that use no host behind all others, where nothing is left to be tried.
+pytestmark = pytest.mark.usefixtures("host")
+
 
 @pytest.fixture
 def sample(tmp_path: Path) -> Path:
