@@ -262,7 +262,7 @@ def _message(result: dict[str, Any]) -> str:
     if items:
         return "\n".join(dict.fromkeys(f"{_item(item)}{_message(item)}" for item in items))
     # A task with no_log.
-    nothing = "it works with secrets: the reason is in the whole output alone" if "censored" in result else "no message"
+    nothing = "it works with secrets, so Ansible keeps the reason back" if "censored" in result else "no message"
     said = str(result.get("msg") or result.get("reason") or nothing).strip()
     for key in ("stderr", "module_stderr", "stdout", "module_stdout"):
         if text := str(result.get(key) or "").strip():

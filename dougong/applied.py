@@ -106,12 +106,12 @@ def fingerprints(environment: str, platform: Platform, known: Inventory, servers
     """
     # How many hosts a pool has changes nothing on any of them; what concerns a host is in its own variables.
     shared = platform.model_dump(mode="json", exclude={"pools"})
-    # All hosts send logs and measurements to the services' hosts, and pull images from them.
+    members = {host: known.hosts[host]["node_address"] for group in CLUSTER_GROUPS for host in known.groups[group]}
+    # All hosts send logs and measurements to the services' hosts, and pull images from them; a bastion is watched.
     # They have no Node to write on: what is new for one of them shows in every fingerprint.
-    beside = {host: [_portable(known.hosts[host]), servers[host]] for host in known.groups.get("services", [])}
+    beside = {host: [_portable(known.hosts[host]), servers[host]] for host in known.hosts if host not in members}
     common = [sources(environment), shared, _portable(known.variables), beside]
     balancing = platform.load_balancers.provider == "keepalived"
-    members = {host: known.hosts[host]["node_address"] for group in CLUSTER_GROUPS for host in known.groups[group]}
     return {
         host: _digest(
             [

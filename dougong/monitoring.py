@@ -36,12 +36,24 @@ def check(name: str, known: Inventory) -> Check:
     asked = subprocess.run(
         hands.ssh_words(known, host, _SSH_OPTIONS, [_COMMAND]), capture_output=True, text=True, check=False
     )
-    if asked.returncode:
-        said = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+    version, said = _answer(asked)
+    if not version:
         units = "zabbix-server postgresql@17-main php8.4-fpm nginx"
         remedy = f"dougong ssh -e {name} {host} -- systemctl status {units}"
         return Check("monitoring", False, f"Zabbix on {host}: {said}", remedy)
-    version = json.loads(asked.stdout)["result"]
     address = known.hosts[host]["ansible_host"]
     password = f"dougong credentials -e {name} zabbix/Admin"
     return Check("monitoring", True, f"Zabbix {version} at https://{address}/, user Admin: {password}")
+
+
+def _answer(asked: subprocess.CompletedProcess[str]) -> tuple[str, str]:
+    """The version that the API tells, or why there is none."""
+    if asked.returncode:
+        return "", (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+    try:
+        answer = json.loads(asked.stdout)
+    except ValueError:
+        return "", "its pages answer with something else"
+    # Without its database the page answers all the same, and with 200.
+    error = answer.get("error", {})
+    return answer.get("result", ""), error.get("data") or error.get("message", "it does not say which version it is")

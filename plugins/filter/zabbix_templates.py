@@ -231,7 +231,7 @@ def _certificate(template: str, name: str, where: str) -> Native:
         "name": f"{name}: the certificate ends in less than {{$CERTIFICATE.DAYS}} days",
         "expression": f"{left}<{{$CERTIFICATE.DAYS}}",
         "priority": "WARNING",
-        "description": "dougong certificates renew; those of services are renewed by dougong up",
+        "description": "dougong certificates renew; those of services are renewed by dougong up --all",
     }
     return {
         "name": f"{name}: end of the certificate",

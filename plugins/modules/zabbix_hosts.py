@@ -18,6 +18,7 @@ description:
     templates of the others, all of them by one question and a request for each host that differs. The collection's
     C(zabbix_host) asks for every host by itself.
   - Groups and templates that nobody names here were given by somebody else, and stay.
+  - What is secret in Zabbix cannot be read again, so I(key) is written whenever it is given.
 options:
   hosts:
     description: Host to its I(groups) and I(templates).
@@ -27,6 +28,14 @@ options:
     description: The group that all of them are in; a host of Zabbix that is not in it is none of ours.
     type: str
     required: true
+  templates:
+    description: Every template that is ours to link; one of them that a host should not have is taken away.
+    type: list
+    elements: str
+    required: true
+  key:
+    description: I(identity) and I(value) of the pre-shared key with which the agents of all hosts come from now on.
+    type: dict
 """
 RETURN = """
 removed:
@@ -36,6 +45,9 @@ corrected:
   description: Hosts whose groups or templates were put right.
   type: list
 """
+
+# Of encryption, in the API's numbers.
+_BY_KEY = 2
 
 
 @dataclass(frozen=True)
@@ -117,30 +129,46 @@ class Hosts(ZabbixBase):  # type: ignore[misc]  # the collection has no type inf
                 parts["templates"] = [{"templateid": template} for template in self.templates(lacks.templates)]
             self._zapi.host.massadd(parts)
 
+    def share(self, hosts: list[str], key: Mapping[str, str]) -> None:
+        self._zapi.host.massupdate(
+            {
+                "hosts": [{"hostid": host} for host in hosts],
+                **{"tls_connect": _BY_KEY, "tls_accept": _BY_KEY},
+                **{"tls_psk_identity": key["identity"], "tls_psk": key["value"]},
+            }
+        )
+
     def remove(self, hosts: list[str]) -> None:
         self._zapi.host.delete(hosts)
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"hosts": {"type": "dict", "required": True}, "group": {"type": "str", "required": True}},
+        argument_spec={
+            "hosts": {"type": "dict", "required": True},
+            "group": {"type": "str", "required": True},
+            "templates": {"type": "list", "elements": "str", "required": True},
+            "key": {"type": "dict", "no_log": True},
+        },
         supports_check_mode=True,
     )
-    wanted, group = module.params["hosts"], module.params["group"]
+    wanted, group, key = (module.params[name] for name in ("hosts", "group", "key"))
     hosts = Hosts(module)
     present = hosts.present(group)
     removed = sorted(set(present) - set(wanted))
-    known = {template for host in wanted.values() for template in host["templates"]}
+    registered = sorted(set(present) & set(wanted))
     corrected = []
-    for name in sorted(set(present) & set(wanted)):
-        lacks, excess = differences(present[name], wanted[name], group, known)
+    for name in registered:
+        lacks, excess = differences(present[name], wanted[name], group, set(module.params["templates"]))
         if lacks or excess:
             corrected.append(name)
             if not module.check_mode:
                 hosts.correct(present[name]["id"], lacks, excess)
     if removed and not module.check_mode:
         hosts.remove([present[name]["id"] for name in removed])
-    module.exit_json(changed=bool(removed or corrected), removed=removed, corrected=corrected)
+    if key and registered and not module.check_mode:
+        hosts.share([present[name]["id"] for name in registered], key)
+    module.exit_json(changed=bool(removed or corrected or (key and registered)), removed=removed, corrected=corrected)
 
 
 if __name__ == "__main__":

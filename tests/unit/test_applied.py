@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -199,12 +199,13 @@ def test_before_the_first_up_there_is_nobody(
     assert applied.nodes("lab") is None
 
 
-def test_another_host_of_the_services_concerns_all(platform: Platform) -> None:
-    pools = platform.pools | {"services": Pool(role="services", count=1, flavor="small", floating_ip=True)}
+@pytest.mark.parametrize("role", ["services", "bastion"])
+def test_another_host_beside_the_cluster_concerns_all(platform: Platform, role: Literal["services", "bastion"]) -> None:
+    pools = platform.pools | {role: Pool(role=role, count=1, flavor="small", floating_ip=True)}
     platform = platform.model_copy(update={"pools": pools})
 
     def found(server: str) -> dict[str, Any]:
-        return {**outputs(), "hosts": [*outputs()["hosts"], host("services", 0, "services", server)]}
+        return {**outputs(), "hosts": [*outputs()["hosts"], host(role, 0, role, server)]}
 
     first, same, other = (fingerprints(platform, found(server)) for server in ("a", "a", "b"))
     assert first == same

@@ -46,6 +46,26 @@ def test_what_is_wrong_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPatch) 
     assert found.remedy.startswith("dougong ssh -e lab lab-services-0 -- systemctl status zabbix-server")
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            '{"error": {"code": 1, "message": "No connection to the database", "data": ""}}',
+            "No connection to the database",
+        ),
+        (
+            '{"error": {"message": "Application error.", "data": "No route to the database"}}',
+            "No route to the database",
+        ),
+        ("<html>", "its pages answer with something else"),
+    ],
+)
+def test_pages_without_their_database_are_no_success(monkeypatch: pytest.MonkeyPatch, answer: str, said: str) -> None:
+    answers(monkeypatch, 0, answer)
+    found = monitoring.check("lab", KNOWN)
+    assert (found.ok, found.detail) == (False, f"Zabbix on lab-services-0: {said}")
+
+
 def test_before_the_first_up_there_is_no_host() -> None:
     found = monitoring.check("lab", Inventory())
     assert not found.ok

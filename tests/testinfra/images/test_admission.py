@@ -102,6 +102,15 @@ def test_an_image_from_elsewhere_is_refused(cluster: Cluster) -> None:
         assert "these do not: docker.io/library/nginx:1" in said
 
 
+def test_an_image_cannot_be_mounted_past_the_verification(cluster: Cluster) -> None:
+    signed = f"{SIGNED}@{artifacts.resolve('test-tools-image').digest}"
+    for resource in (pod(signed), deployment(signed)):
+        assert not refusal(resource)
+        spec = resource["spec"].get("template", resource)["spec"]  # of the pod, whoever makes it
+        spec["volumes"] = [{"name": "more", "image": {"reference": "docker.io/library/nginx:1"}}]
+        assert "volumes made of images cannot be used" in refusal(resource)
+
+
 def test_a_signed_image_runs_under_its_digest(cluster: Cluster) -> None:
     wanted = pod(SIGNED)
     name = wanted["metadata"]["name"]

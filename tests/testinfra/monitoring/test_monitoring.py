@@ -117,16 +117,18 @@ def test_the_end_of_a_certificate_is_known_when_the_agent_has_started(host: Host
     assert 300 < (int(end) - time.time()) / 86400 < 366
 
 
-@pytest.mark.parametrize("option", ["", "--tls-connect psk --tls-psk-identity dougong --tls-psk-file /root/other.psk"])
-def test_an_agent_answers_nobody_without_the_key(host: Host, option: str) -> None:
+def ask_agent(host: Host, options: str) -> str:
+    answer: str = host.run(f"timeout 10 zabbix_get --host 10.78.0.101 --key agent.ping {options}").stdout
+    return answer.strip()
+
+
+def test_an_agent_answers_who_has_the_key_alone(host: Host) -> None:
+    name = host.check_output("sed -n s/^TLSPSKIdentity=//p /etc/zabbix/zabbix_agent2.conf")
     host.check_output("openssl rand -hex 32 > /root/other.psk")
-    asked = host.run(f"timeout 10 zabbix_get --host 10.78.0.101 --key agent.ping {option}")
-    assert asked.stdout.strip() != "1"
-
-
-def test_an_agent_answers_with_the_key(host: Host) -> None:
-    option = "--tls-connect psk --tls-psk-identity dougong --tls-psk-file /etc/zabbix/agent.psk"
-    assert host.check_output(f"zabbix_get --host 10.78.0.101 --key agent.ping {option}") == "1"
+    by_key = f"--tls-connect psk --tls-psk-identity {name} --tls-psk-file"
+    assert ask_agent(host, "") != "1"
+    assert ask_agent(host, f"{by_key} /root/other.psk") != "1"
+    assert ask_agent(host, f"{by_key} /etc/zabbix/agent.psk") == "1"
 
 
 # As role kubernetes_metrics leaves them on a node.
@@ -281,7 +283,7 @@ def test_a_restore_returns_to_the_backup(zabbix: Zabbix, host: Host, password: s
     until(lambda: restored.values("haproxy: runs"), PROBLEM_SECONDS, "values arrive again")
 
 
-def test_without_a_target_the_controller_keeps_some(host: Host) -> None:
+def test_without_a_target_the_controller_keeps_some_and_gives_them_back(host: Host, password: str) -> None:
     folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "zabbix"
     folder.mkdir(exist_ok=True)
     old = [folder / f"zabbix-2020010{day}T000000Z.dump" for day in (1, 2)]
@@ -292,6 +294,27 @@ def test_without_a_target_the_controller_keeps_some(host: Host) -> None:
     assert (len(kept), kept[0]) == (2, old[1]), "the oldest has gone"
     assert kept[-1].read_bytes().startswith(b"PGDMP"), "pg_dump's own form"
     assert not host.file("/var/lib/dougong/backup/zabbix.dump").exists
+
+    later = "{$LATER}"
+    Zabbix(host.check_output, password)("usermacro.createglobal", macro=later, value="1")
+    # On a host that has a target, too, whose backups are others.
+    play(os.environ, "zabbix_server", "restore", zabbix_server_backup_file=str(kept[-1]))
+    restored = Zabbix(host.check_output, password)
+    assert later not in {macro["macro"] for macro in restored("usermacro.get", globalmacro=True)}
+    assert host.service("dougong-zabbix-backup.timer").is_running
+
+
+def test_another_key_reaches_agents_and_server(host: Host, password: str) -> None:
+    key = os.urandom(32).hex()
+    play(os.environ, "zabbix_agent", "main", zabbix_agent_key=key)
+    play(os.environ, "zabbix_configuration", "main", zabbix_configuration_key=key)
+    zabbix, began = Zabbix(host.check_output, password), time.time()
+
+    def arrived() -> bool:
+        items = zabbix("item.get", filter={"name": "haproxy: runs"}, output=["lastclock"])
+        return any(int(item["lastclock"]) > began for item in items)
+
+    until(arrived, PROBLEM_SECONDS, "values arrive by the new key")
 
 
 CLOUD = """
