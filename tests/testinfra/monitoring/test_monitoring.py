@@ -243,6 +243,17 @@ def test_the_dashboard_shows_the_platform_in_a_browser(zabbix: Zabbix, password:
     assert picture.stat().st_size > 20_000
 
 
+def test_a_unit_that_nobody_has_named_fails_and_is_told(host: Host, zabbix: Zabbix) -> None:
+    problem = "Units have failed"
+    host.run("systemd-run --unit=nightly-work false")
+    # It tells at once what it would tell after five minutes.
+    host.check_output("systemctl restart zabbix-agent2")
+    (found,) = until(lambda: zabbix.problems(problem), PROBLEM_SECONDS, "it is known")
+    assert "nightly-work.service" in found["name"]
+    host.check_output("systemctl reset-failed nightly-work && systemctl restart zabbix-agent2")
+    until(lambda: not zabbix.problems(problem), PROBLEM_SECONDS, "it is over")
+
+
 def test_an_old_backup_is_a_problem_and_none_yet_is_not(host: Host, zabbix: Zabbix) -> None:
     schedule = "/etc/systemd/system/dougong-zabbix-backup.timer"
     problem = "Backup of the monitoring: the last one is older"
