@@ -272,5 +272,5 @@ def test_the_role_waits_for_the_same_webhook() -> None:
 
 
 def test_an_environment_without_a_registry_says_so() -> None:
-    with pytest.raises(DougongError, match="'production' has no registry"), reach.of_environment("production"):
+    with pytest.raises(DougongError, match="'lab-ha' has no registry"), reach.of_environment("lab-ha"):
         pytest.fail("there is none")
