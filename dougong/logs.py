@@ -32,6 +32,10 @@ _PAGE = 5000
 _PAUSE_SECONDS = 1.0
 # How late a record may come and is still seen by --follow: reading, the spool and the refresh take a few seconds.
 _LATE = timedelta(seconds=60)
+# A host that has sent nothing for so long is named. Every login leaves lines in the journal, and `dougong status` has
+# just logged in at each host: also one that has nothing else to say need not be silent for longer than they take.
+_SILENT_SECONDS = 15 * 60
+_ARRIVAL_SECONDS = 30
 
 Ask = Callable[..., Any]
 
@@ -75,12 +79,13 @@ def _moment(since: str) -> str:
     if _AGO.fullmatch(since):
         return f"now-{since}"
     try:
-        datetime.fromisoformat(since)
+        moment = datetime.fromisoformat(since)
     except ValueError:
         raise DougongError(
             f"--since {since!r} is no time", "use a span such as 30s, 10m, 2h, 3d; or a time such as 2026-11-21T10:00"
         ) from None
-    return since
+    # Python reads forms that Elasticsearch does not, weeks for one. Without a zone it is UTC, as records' times are.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
 def logs(name: str, question: Question, *, follow: bool, as_json: bool) -> None:
@@ -162,39 +167,78 @@ def line(source: dict[str, Any]) -> str:
     return f"{source['@timestamp']} {' '.join(who)}: {source.get('message', '')}"
 
 
-def check(name: str, platform: Platform, known: Inventory) -> Check:
-    """Ask the first host of Elasticsearch that answers how the cluster is.
+def check(name: str, platform: Platform, known: Inventory, pause: Callable[[float], None] = time.sleep) -> Check:
+    """Ask the first host of Elasticsearch that answers how the cluster is, and which hosts have sent nothing of late.
 
     Args:
         name: the environment.
         platform: what is wanted.
         known: its inventory.
+        pause: waits so many seconds.
     """
     hosts = known.groups["elasticsearch"]
     said = "it has no host yet"
     for host in hosts:
-        asked = subprocess.run(
-            hands.ssh_words(known, host, _SSH_OPTIONS, ["sudo", "dougong-elasticsearch", "health"]),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        asked = _status(known, host)
         if not asked.returncode:
-            state = json.loads(asked.stdout)
-            address = known.hosts[host]["ansible_host"]
-            return Check(
-                "logging",
-                state["nodes"] == len(hosts),
-                f"Elasticsearch is {state['status']}, {state['nodes']} of {len(hosts)} hosts, disks at most "
-                f"{state['disk_percent']} % full; https://{address}:{_port(platform)}/, user reader: "
-                f"dougong credentials -e {name} elasticsearch/reader",
-                ""
-                if state["nodes"] == len(hosts)
-                else f"dougong ssh -e {name} {host} -- systemctl status elasticsearch",
-            )
+            state = _heard(known, host, json.loads(asked.stdout), pause)
+            return _judged(name, platform, known, host, state)
         said = f"{host}: {(asked.stderr.strip().splitlines() or ['no reason given'])[-1]}"
     remedy = f"dougong ssh -e {name} {hosts[0]} -- journalctl -u elasticsearch -n 50" if hosts else "dougong up"
     return Check("logging", False, said, remedy)
+
+
+def _status(known: Inventory, host: str) -> subprocess.CompletedProcess[str]:
+    words = hands.ssh_words(known, host, _SSH_OPTIONS, ["sudo", "dougong-elasticsearch", "status"])
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def _heard(known: Inventory, host: str, state: dict[str, Any], pause: Callable[[float], None]) -> dict[str, Any]:
+    """What a host of Elasticsearch says once it has heard of every host, or has waited for it."""
+    for _ in range(_ARRIVAL_SECONDS // 5):
+        if not _silent(known, state):
+            break
+        pause(5)
+        asked = _status(known, host)
+        if not asked.returncode:
+            state = json.loads(asked.stdout)
+    return state
+
+
+def _judged(name: str, platform: Platform, known: Inventory, host: str, state: dict[str, Any]) -> Check:
+    """What the answer of a host of Elasticsearch means."""
+    members = known.groups["elasticsearch"]
+    if state["nodes"] != len(members):
+        remedy = f"dougong ssh -e {name} {host} -- systemctl status elasticsearch"
+        return Check("logging", False, _summary(state, len(members)), remedy)
+    if state["paused"]:
+        said = "copies wait since an upgrade that was broken off"
+        remedy = f"dougong ssh -e {name} {host} -- sudo dougong-elasticsearch resume"
+        return Check("logging", False, f"{_summary(state, len(members))}; {said}", remedy)
+    if silent := _silent(known, state):
+        said = f"nothing for {_SILENT_SECONDS // 60} min from {', '.join(silent)}"
+        remedy = f"dougong ssh -e {name} {silent[0]} -- systemctl status filebeat"
+        return Check("logging", False, f"{_summary(state, len(members))}; {said}", remedy)
+    address = known.hosts[host]["ansible_host"]
+    return Check(
+        "logging",
+        True,
+        f"{_summary(state, len(members))}; https://{address}:{_port(platform)}/, user reader: "
+        f"dougong credentials -e {name} elasticsearch/reader",
+    )
+
+
+def _summary(state: dict[str, Any], members: int) -> str:
+    return (
+        f"Elasticsearch is {state['status']}, {state['nodes']} of {members} hosts, disks at most "
+        f"{state['disk_percent']} % full"
+    )
+
+
+def _silent(known: Inventory, state: dict[str, Any]) -> list[str]:
+    """Hosts whose last record is old, or is not there: every host of the inventory has a shipper."""
+    ages = state["silent_seconds"]
+    return [host for host in known.hosts if ages.get(host, _SILENT_SECONDS + 1) > _SILENT_SECONDS]
 
 
 def _port(platform: Platform) -> int:

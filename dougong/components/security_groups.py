@@ -9,8 +9,8 @@ import pulumi_openstack as openstack
 ANYWHERE = "0.0.0.0/0"
 SSH_PORT = 22
 API_PORT = 6443
-SERVICE_PORTS = {"registry": (5000,), "logging": (5601, 9200), "monitoring": (443,)}
-"""Service → what is used from outside: the registry; Kibana and Elasticsearch; Zabbix' pages."""
+SERVICE_PORTS = {"registry": (5000,), "logging": (5601, 6514, 9200), "monitoring": (443,)}
+"""Service → what is used from outside: the registry; Kibana, Logstash for devices and Elasticsearch; Zabbix' pages."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import yaml
 
+from dougong import paths
 from tests.cluster_probe import eventually
 from tests.drills.conftest import Scenario
 from tests.drills.harness import Cluster
@@ -105,11 +107,37 @@ def test_a_changed_configuration_reaches_one_after_another_and_no_record_is_lost
     cluster.shell(HOSTS[0], "dougong-elasticsearch snapshot")
 
 
+def test_a_setting_that_elasticsearch_refuses_takes_one_host_away_and_no_more(cluster: Cluster) -> None:
+    usual = yaml.safe_load((paths.ROOT / "molecule/elasticsearch/inventory.yml").read_text())
+    configuration = usual["all"]["vars"]["elasticsearch_configuration"]
+    wrong = {**configuration, "no.such.setting": 1}
+    printed = cluster.playbook(CONVERGE, expect=2, elasticsearch_heap=300, elasticsearch_configuration=wrong)
+    assert "would restart, but some records are kept on one host only" in printed
+    answering = [host for host in HOSTS if "nodes" in cluster.shell(host, "dougong-elasticsearch health || true")]
+    assert len(answering) == 2
+    cluster.playbook(CONVERGE, elasticsearch_heap=300)
+    assert green(cluster, HOSTS[0])["nodes"] == 3
+
+
 def test_an_upgrade_holds_copies_back_and_lets_them_go(cluster: Cluster) -> None:
+    # As one leaves it that was killed.
+    cluster.shell(HOSTS[0], "dougong-elasticsearch pause")
     cluster.playbook("playbooks/upgrade-logging.yml", elasticsearch_heap=256, services_here={"filebeat": False})
     settings = ask(cluster, HOSTS[0], "GET", "_cluster/settings?flat_settings=true")["persistent"]
     assert "cluster.routing.allocation.enable" not in settings
     assert green(cluster, HOSTS[0])["nodes"] == 3
+
+
+def test_all_of_it_comes_back_from_a_snapshot_and_every_host_lets_everybody_in_again(cluster: Cluster) -> None:
+    records = count(cluster, HOSTS[0])
+    cluster.shell(HOSTS[1], "dougong-elasticsearch snapshot")
+    ask(cluster, HOSTS[0], "PUT", f"{INDEX}/_create/late", {"@timestamp": "2026-01-01T00:00:00Z", "message": "late"})
+    users = {cluster.shell(host, "cat /etc/elasticsearch/users") for host in HOSTS}
+    cluster.playbook("playbooks/restore-logs.yml", elasticsearch_restore_replace=True)
+    assert green(cluster, HOSTS[0])["nodes"] == 3
+    assert count(cluster, HOSTS[0]) == records
+    assert {cluster.shell(host, "cat /etc/elasticsearch/users") for host in HOSTS} == users
+    assert len(users) == 1
 
 
 def test_a_host_is_lost_with_its_volume_and_comes_anew(cluster: Cluster) -> None:

@@ -19,15 +19,15 @@ GONE = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0
 
 @dataclass
 class Installation:
-    """One host for each service; the roles leave a file.
+    """One host for each service, or several; the roles leave a file.
 
     Attributes:
-        hosts: group → variables of its host.
+        hosts: group → variables of its host, or of each of them.
         broken: roles whose backup fails.
     """
 
     folder: Path
-    hosts: dict[str, dict[str, object]] = field(
+    hosts: dict[str, dict[str, object] | list[dict[str, object]]] = field(
         default_factory=lambda: dict.fromkeys(("control_plane", "zabbix", "elasticsearch", "registry"), HERE)
     )
     broken: tuple[str, ...] = ()
@@ -42,7 +42,10 @@ class Installation:
             (tasks / "backup.yml").write_text(yaml.safe_dump([self._task(role)]))
         (self.folder / "roles/backup/tasks/volumes.yml").write_text(yaml.safe_dump([self._task("volumes")]))
         inventory = self.folder / "hosts.yml"
-        groups = {group: {"hosts": {f"{group}-0": variables}} for group, variables in self.hosts.items()}
+        groups = {
+            group: {"hosts": {f"{group}-{number}": each for number, each in enumerate(_several(variables))}}
+            for group, variables in self.hosts.items()
+        }
         wanted = {"registry_backup_target": {"path": self.target} if self.target else {}}
         inventory.write_text(yaml.safe_dump({"all": {"children": groups, "vars": wanted}}))
         ansible.run("lab", str(self.folder / "backup.yml"), inventory=inventory)
@@ -56,6 +59,10 @@ class Installation:
         if role in self.broken:
             return {"name": "Work", "ansible.builtin.command": "sh -c 'echo disk full >&2; exit 1'"}
         return {"name": "Work", "ansible.builtin.command": f"touch {self.folder}/{role}.made"}
+
+
+def _several(variables: dict[str, object] | list[dict[str, object]]) -> list[dict[str, object]]:
+    return variables if isinstance(variables, list) else [variables]
 
 
 @pytest.fixture
@@ -86,6 +93,11 @@ def test_services_that_fail_are_named_after_all_others_were_tried(installation: 
     assert "Logs: elasticsearch-0: The host answers: " in said
     assert "Volumes: control_plane-0: " in said
     assert "Registry: " not in said
+
+
+def test_logs_are_backed_up_by_a_host_that_answers(installation: Installation) -> None:
+    installation.hosts["elasticsearch"] = [GONE, HERE, HERE]
+    assert installation.backup() == ALL
 
 
 def test_without_a_target_no_images_are_saved(installation: Installation) -> None:

@@ -268,6 +268,7 @@ def test_without_octavia_the_control_planes_are_open_and_the_workers_are_not() -
         "lab-control-plane-http": 80,
         "lab-services-registry-5000-0.0.0.0/0": 5000,
         "lab-services-logging-5601-0.0.0.0/0": 5601,
+        "lab-services-logging-6514-0.0.0.0/0": 6514,
         "lab-services-logging-9200-0.0.0.0/0": 9200,
         "lab-services-monitoring-443-0.0.0.0/0": 443,
     }

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dougong.paths import ROOT
 
 TEMPLATES = {"dougong-logs": {"index_patterns": ["dougong-*"], "template": {"settings": {"number_of_shards": 1}}}}
 CONFIGURATION: dict[str, Any] = {
     "templates": TEMPLATES,
+    "settings": {"cluster.max_shards_per_node": 1124},
     "repository": {"type": "fs", "settings": {"location": "/backup", "compress": True}},
     "retention": {"journal": 14, "audit": 90},
 }
@@ -45,11 +47,23 @@ class Server:
         self.blocks: dict[str, Any] = {}
         self.settings: dict[str, Any] = {}
         self.flushed = False
+        # Index → its copies, as far as they were set.
+        self.copies: dict[str, Any] = {}
+        # Indices that a shipper makes anew as soon as they are deleted, each once.
+        self.racing: list[str] = []
+        self.records: dict[str, float] = {}
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         if path.endswith("/_flush"):
             self.flushed = True
             return {}
+        if path.endswith("*/_settings"):
+            if method == "PUT":
+                self.copies = dict.fromkeys(self.indices, body)
+            return {index: {"settings": self.copies.get(index, {})} for index in self.indices}
+        if path.endswith("*/_search"):
+            buckets = [{"key": host, "newest": {"value": at}} for host, at in self.records.items()]
+            return {"aggregations": {"hosts": {"buckets": buckets}}} if self.records else {}
         kind, _, name = path.partition("/")
         return getattr(self, f"{method.lower()}_{kind.strip('_')}")(name, body)
 
@@ -81,9 +95,15 @@ class Server:
         }
 
     def post_snapshot(self, name: str, body: Any) -> Any:
-        for index in body["indices"].split(","):
-            assert index not in self.indices, "an open index cannot be restored"
-            self.indices.add(index)
+        wanted = body["indices"].split(",")
+        if self.racing:
+            self.indices.add(self.racing.pop())
+        if self.indices.intersection(wanted):
+            raise program.ElasticsearchError(
+                "500 cannot restore index because an open index with same name already exists"
+            )
+        self.indices.update(wanted)
+        self.copies |= dict.fromkeys(wanted, body["index_settings"])
         return {"snapshot": {"shards": {"failed": self.failed, "total": 2}}}
 
     def delete_snapshot(self, name: str, body: Any) -> None:
@@ -98,7 +118,7 @@ class Server:
         if name == "health":
             return {"status": "yellow", "number_of_nodes": 3, "unassigned_shards": 1}
         if name == "settings":
-            return {"persistent": {key: value for key, value in self.settings.items() if value is not None}}
+            return {"persistent": {key: str(value) for key, value in self.settings.items() if value is not None}}
         return {"blocks": self.blocks}
 
     def put_cluster(self, name: str, body: Any) -> None:
@@ -119,10 +139,13 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     return Server()
 
 
+EVERYTHING = ["template dougong-logs", "settings of the cluster", "snapshot repository dougong"]
+
+
 def test_second_apply_finds_nothing_to_do(server: Server) -> None:
-    assert program.apply(server, CONFIGURATION, check=True) == ["template dougong-logs", "snapshot repository dougong"]
+    assert program.apply(server, CONFIGURATION, check=True) == EVERYTHING
     assert not server.templates, "a check changes nothing"
-    assert len(program.apply(server, CONFIGURATION, check=False)) == 2
+    assert program.apply(server, CONFIGURATION, check=False) == EVERYTHING
     assert program.apply(server, CONFIGURATION, check=False) == []
 
 
@@ -133,6 +156,21 @@ def test_what_has_changed_is_applied_and_nothing_else(server: Server) -> None:
     moved = {"type": "fs", "settings": {"location": "/elsewhere", "compress": True}}
     changed = {**CONFIGURATION, "templates": other, "repository": moved}
     assert program.apply(server, changed, check=False) == ["snapshot repository dougong"]
+
+
+def test_indices_of_a_single_host_get_their_copies_when_there_are_more(server: Server) -> None:
+    program.apply(server, CONFIGURATION, check=False)
+    server.indices = {"dougong-journal-2026.11.20"}
+    assert program.apply(server, CONFIGURATION, check=True) == ["copies of indices"]
+    assert program.apply(server, CONFIGURATION, check=False) == ["copies of indices"]
+    assert server.copies == {"dougong-journal-2026.11.20": {"index.auto_expand_replicas": "0-1"}}
+    assert program.apply(server, CONFIGURATION, check=False) == []
+
+
+def test_new_indices_have_as_many_copies_as_old_ones() -> None:
+    variables = yaml.safe_load((ROOT / "roles" / "elasticsearch" / "vars" / "main.yml").read_text())
+    settings = variables["_elasticsearch_template"]["template"]["settings"]["index"]
+    assert {"index.auto_expand_replicas": settings["auto_expand_replicas"]} == program.COPIES
 
 
 def test_each_kind_is_kept_for_its_own_time() -> None:
@@ -195,6 +233,47 @@ def test_restore_brings_back_what_is_missing(server: Server, monkeypatch: pytest
     assert len(program.restore(server, "latest", replace=True)) == 2
 
 
+def test_snapshots_that_failed_go_once_there_is_a_whole_one(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for second, state in enumerate(("PARTIAL", "FAILED")):
+        server.state = state
+        with pytest.raises(program.ElasticsearchError, match=f"is {state}"):
+            snapshot(server, monkeypatch, second)
+    server.state = "SUCCESS"
+    assert list(server.snapshots) == ["dougong-20261121t100000", "dougong-20261121t100001"]
+    assert snapshot(server, monkeypatch, 2) == "dougong-20261121t100002"
+    assert list(server.snapshots) == ["dougong-20261121t100002"]
+
+
+def test_replaced_index_that_a_request_under_way_makes_anew_is_replaced_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.indices = {"dougong-journal-2026.11.20", "dougong-journal-2026.11.21"}
+    snapshot(server, monkeypatch, 0)
+    server.racing = ["dougong-journal-2026.11.21"]
+    assert len(program.restore(server, "latest", replace=True)) == 2
+    assert not server.racing
+
+
+def test_what_nobody_asked_to_replace_is_never_deleted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.indices = {"dougong-journal-2026.11.21"}
+    snapshot(server, monkeypatch, 0)
+    server.indices.clear()
+    server.racing = ["dougong-journal-2026.11.21"]
+    with pytest.raises(program.ElasticsearchError, match="open index"):
+        program.restore(server, "latest", replace=False)
+    assert server.indices == {"dougong-journal-2026.11.21"}
+
+
+def test_restored_indices_have_as_many_copies_as_there_are_hosts_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.indices = {"dougong-journal-2026.11.20"}
+    snapshot(server, monkeypatch, 0)
+    server.copies = {"dougong-journal-2026.11.20": {"index.number_of_replicas": "1"}}
+    program.restore(server, "latest", replace=True)
+    assert server.copies == {"dougong-journal-2026.11.20": program.COPIES}
+
+
 def test_restore_that_lacks_shards_is_an_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.indices = {"dougong-journal-2026.11.20"}
     snapshot(server, monkeypatch, 0)
@@ -205,6 +284,24 @@ def test_restore_that_lacks_shards_is_an_error(server: Server, monkeypatch: pyte
 
 def test_health_says_how_full_the_fullest_disk_is(server: Server) -> None:
     assert program.health(server, 0) == {"status": "yellow", "nodes": 3, "disk_percent": 41}
+
+
+def test_status_says_how_long_each_host_has_been_silent(server: Server) -> None:
+    assert program.status(server)["silent_seconds"] == {}
+    now = datetime.now(UTC).timestamp() * 1000
+    server.records = {"lab-worker-0": now - 90_000, "lab-worker-1": now + 5000}
+    assert program.status(server)["silent_seconds"] == {"lab-worker-0": 90, "lab-worker-1": 0}, "clocks differ"
+
+
+def test_host_that_is_not_the_master_says_who_is(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "master", lambda _: "lab-services-1")
+    server.indices = {"dougong-journal-2020.01.01"}
+    [said] = program.daily(server, {**CONFIGURATION, "node": "lab-services-0", "keep": 2})
+    assert said == "nothing to do here: lab-services-1 is the elected master, and does it"
+    assert server.indices
+    deleted, made = program.daily(server, {**CONFIGURATION, "node": "lab-services-1", "keep": 2})
+    assert deleted == "deleted: dougong-journal-2020.01.01"
+    assert made.startswith("made: dougong-")
 
 
 def test_copies_that_are_missing_matter_when_asked_for(server: Server) -> None:
@@ -218,7 +315,10 @@ def test_a_restart_moves_no_copies(server: Server) -> None:
     assert server.flushed
     with pytest.raises(program.ElasticsearchError, match="copies wait since an upgrade that was broken off"):
         program.health(server, 0, green=True)
-    program.resume(server)
+    assert program.status(server)["paused"]
+    assert program.resume(server)
+    assert not program.status(server)["paused"]
+    assert not program.resume(server), "nothing waited"
     with pytest.raises(program.ElasticsearchError, match="allocation/explain says why"):
         program.health(server, 0, green=True)
 

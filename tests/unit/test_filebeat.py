@@ -30,3 +30,9 @@ def test_application_is_what_the_controller_began_with(pod: str, application: st
     # Nothing in the expression is JavaScript's alone.
     [expression] = re.findall(r"var added = /(.+)/;", script)
     assert re.sub(expression, "", pod) == application
+
+
+def test_a_removed_file_is_read_to_its_end_and_its_position_is_not_taken_for_another_files() -> None:
+    containers = VARIABLES["_filebeat_containers"]
+    assert containers["close.on_state_change.removed"] is False
+    assert "clean_removed" not in containers, "by default the position goes; the next file may get the same inode"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,9 +56,17 @@ def test_only_what_is_asked_for_is_a_condition() -> None:
     ]
 
 
-@pytest.mark.parametrize("since", ["2026-11-21", "2026-11-21T10:00", "2026-11-21T10:00:00+01:00"])
-def test_since_may_be_a_moment(since: str) -> None:
-    assert Question(since=since).query()["bool"]["filter"] == [{"range": {"@timestamp": {"gte": since}}}]
+@pytest.mark.parametrize(
+    ("since", "asked"),
+    [
+        ("2026-11-21", "2026-11-21T00:00:00+00:00"),
+        ("2026-11-21 10:00", "2026-11-21T10:00:00+00:00"),
+        ("2026-11-21T10:00:00+01:00", "2026-11-21T10:00:00+01:00"),
+        ("2026-W47-6", "2026-11-21T00:00:00+00:00"),
+    ],
+)
+def test_since_may_be_a_moment_and_is_asked_in_a_form_that_elasticsearch_reads(since: str, asked: str) -> None:
+    assert Question(since=since).query()["bool"]["filter"] == [{"range": {"@timestamp": {"gte": asked}}}]
 
 
 @pytest.mark.parametrize("since", ["", "10", "0m", "10 min", "yesterday", "now-1d||/d"])
@@ -187,10 +196,17 @@ def answers(monkeypatch: pytest.MonkeyPatch, *said: tuple[int, str, str]) -> Non
     monkeypatch.setattr(subprocess, "run", run)
 
 
+def said(**other: Any) -> tuple[int, str, str]:
+    """What a host of a cluster that is well answers, but for this."""
+    ages = dict.fromkeys(HOSTS, 20)
+    well = {"status": "green", "nodes": 3, "disk_percent": 41, "paused": False, "silent_seconds": ages}
+    return 0, json.dumps(well | other), ""
+
+
 def test_cluster_that_is_well_has_an_address_and_a_password(
     monkeypatch: pytest.MonkeyPatch, platform: Platform
 ) -> None:
-    answers(monkeypatch, (255, "", "no route"), (0, '{"status": "green", "nodes": 3, "disk_percent": 41}', ""))
+    answers(monkeypatch, (255, "", "no route"), said())
     found = logs.check("lab", platform, KNOWN)
     assert found.ok, "one host that does not answer by SSH is another line's matter"
     assert "Elasticsearch is green, 3 of 3 hosts, disks at most 41 % full; https://192.0.2.1:9200/" in found.detail
@@ -198,11 +214,36 @@ def test_cluster_that_is_well_has_an_address_and_a_password(
 
 
 def test_host_that_is_missing_in_the_cluster_is_said(monkeypatch: pytest.MonkeyPatch, platform: Platform) -> None:
-    answers(monkeypatch, (0, '{"status": "yellow", "nodes": 2, "disk_percent": 41}', ""))
+    answers(monkeypatch, said(status="yellow", nodes=2))
     found = logs.check("lab", platform, KNOWN)
     assert not found.ok
     assert "yellow, 2 of 3 hosts" in found.detail
     assert found.remedy.endswith("systemctl status elasticsearch")
+
+
+def test_upgrade_that_was_broken_off_is_said(monkeypatch: pytest.MonkeyPatch, platform: Platform) -> None:
+    answers(monkeypatch, said(paused=True))
+    found = logs.check("lab", platform, KNOWN)
+    assert not found.ok
+    assert "copies wait since an upgrade" in found.detail
+    assert found.remedy == "dougong ssh -e lab lab-services-0 -- sudo dougong-elasticsearch resume"
+
+
+def test_hosts_that_send_nothing_are_named(monkeypatch: pytest.MonkeyPatch, platform: Platform) -> None:
+    answers(monkeypatch, *[said(silent_seconds={HOSTS[0]: 20, HOSTS[1]: 901})] * 7)
+    pauses: list[float] = []
+    found = logs.check("lab", platform, KNOWN, pauses.append)
+    assert not found.ok
+    assert found.detail.endswith("nothing for 15 min from lab-services-1, lab-services-2")
+    assert found.remedy == "dougong ssh -e lab lab-services-1 -- systemctl status filebeat"
+    assert sum(pauses) == 30
+
+
+def test_host_that_had_nothing_to_say_is_heard_by_the_login_of_this_check(
+    monkeypatch: pytest.MonkeyPatch, platform: Platform
+) -> None:
+    answers(monkeypatch, said(silent_seconds=dict.fromkeys(HOSTS[:2], 20)), said())
+    assert logs.check("lab", platform, KNOWN, lambda _: None).ok
 
 
 def test_what_is_wrong_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPatch, platform: Platform) -> None:

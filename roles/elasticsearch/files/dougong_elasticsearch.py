@@ -32,6 +32,13 @@ ARRIVED = Path("/var/lib/dougong/backup/elasticsearch.json")
 ALLOCATION = "cluster.routing.allocation.enable"
 # Where a template says what it was made of: Elasticsearch writes its own form of everything else.
 MARK = "dougong_digest"
+# As in the templates, for indices that were made before or elsewhere: one copy as soon as there is a second host.
+COPIES = {"index.auto_expand_replicas": "0-1"}
+# What Elasticsearch says when somebody has made an index anew that is about to be restored.
+TAKEN = "because an open index with same name already exists"
+RESTORE_ATTEMPTS = 5
+# How far back the newest record of a host is looked for.
+ARRIVALS = timedelta(hours=1)
 # Snapshots of a full disk take hours.
 PATIENCE_SECONDS = 6 * 3600
 
@@ -128,7 +135,7 @@ def health(client: Client, wait: float, *, green: bool = False) -> dict[str, Any
 
 
 def _why_missing(client: Client) -> str:
-    if client("GET", "_cluster/settings", flat_settings="true")["persistent"].get(ALLOCATION):
+    if is_paused(client):
         return "copies wait since an upgrade that was broken off: start it again, or dougong-elasticsearch resume"
     return "GET _cluster/allocation/explain says why"
 
@@ -139,9 +146,44 @@ def pause(client: Client) -> None:
     client("POST", f"{PREFIX}*/_flush", timeout=PATIENCE_SECONDS, allow_no_indices="true")
 
 
-def resume(client: Client) -> None:
-    """Have copies made again."""
+def is_paused(client: Client) -> bool:
+    return ALLOCATION in client("GET", "_cluster/settings", flat_settings="true")["persistent"]
+
+
+def resume(client: Client) -> bool:
+    """Have copies made again; returns whether they waited."""
+    if not is_paused(client):
+        return False
     client("PUT", "_cluster/settings", {"persistent": {ALLOCATION: None}})
+    return True
+
+
+def status(client: Client) -> dict[str, Any]:
+    """What a person wants to know of the whole: health, whether copies wait, and seconds since each host's last record.
+
+    Args:
+        client: for the API.
+
+    Raises:
+        ElasticsearchError: as health.
+    """
+    found = health(client, 0)
+    begin = datetime.now(UTC) - ARRIVALS
+    question = {
+        "size": 0,
+        "query": {"range": {"@timestamp": {"gte": begin.isoformat()}}},
+        "aggs": {
+            "hosts": {
+                "terms": {"field": "host.name", "size": 10_000},
+                "aggs": {"newest": {"max": {"field": "@timestamp"}}},
+            }
+        },
+    }
+    # Before the first record there is no index, and nothing to aggregate.
+    hosts = client("POST", f"{PREFIX}*/_search", question).get("aggregations", {"hosts": {"buckets": []}})["hosts"]
+    now = datetime.now(UTC).timestamp()
+    ages = {each["key"]: max(0, round(now - each["newest"]["value"] / 1000)) for each in hosts["buckets"]}
+    return {**found, "paused": is_paused(client), "silent_seconds": ages}
 
 
 def digest(wanted: Any) -> str:
@@ -149,7 +191,7 @@ def digest(wanted: Any) -> str:
 
 
 def apply(client: Client, configuration: dict[str, Any], *, check: bool) -> list[str]:
-    """Make templates and snapshot repository what the configuration says.
+    """Make templates, settings and snapshot repository what the configuration says.
 
     Args:
         client: for the API.
@@ -167,6 +209,17 @@ def apply(client: Client, configuration: dict[str, Any], *, check: bool) -> list
             changed.append(f"template {name}")
             if not check:
                 client("PUT", f"_index_template/{name}", {**wanted, "_meta": {MARK: digest(wanted)}})
+    indices = client("GET", f"{PREFIX}*/_settings", flat_settings="true")
+    if any(each["settings"].get(key) != value for each in indices.values() for key, value in COPIES.items()):
+        changed.append("copies of indices")
+        if not check:
+            client("PUT", f"{PREFIX}*/_settings", COPIES)
+    present = client("GET", "_cluster/settings", flat_settings="true")["persistent"]
+    settings = {key: str(value) for key, value in configuration["settings"].items()}
+    if any(present.get(key) != value for key, value in settings.items()):
+        changed.append("settings of the cluster")
+        if not check:
+            client("PUT", "_cluster/settings", {"persistent": settings})
     wanted = configuration["repository"]
     known = client("GET", f"_snapshot/{REPOSITORY}", missing={}).get(REPOSITORY, {})
     differs = known.get("type") != wanted["type"] or any(
@@ -209,8 +262,7 @@ def expired(indices: Iterable[str], retention: dict[str, int], today: date) -> l
 
 def retain(client: Client, configuration: dict[str, Any]) -> list[str]:
     """Delete indices that are older than what is kept of their kind; returns their names."""
-    present = [each["index"] for each in client("GET", f"_cat/indices/{PREFIX}*", format="json", h="index")]
-    gone = expired(present, configuration["retention"], datetime.now(UTC).date())
+    gone = expired(_present(client), configuration["retention"], datetime.now(UTC).date())
     for name in gone:
         client("DELETE", name)
     return gone
@@ -232,7 +284,7 @@ def snapshots(client: Client) -> list[dict[str, Any]]:
 
 
 def snapshot(client: Client, keep: int) -> dict[str, Any]:
-    """Make a snapshot, and delete the oldest ones beyond those that are kept.
+    """Make a snapshot, and delete the oldest ones beyond those that are kept, as well as broken ones before the last.
 
     Args:
         client: for the API.
@@ -251,7 +303,9 @@ def snapshot(client: Client, keep: int) -> dict[str, Any]:
     ARRIVED.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     ARRIVED.touch()
     whole = [each for each in known if each["state"] == "SUCCESS"]
-    for old in whole[:-keep]:
+    # One that was begun elsewhere goes on; what has failed, or in part, has nothing that the new one has not.
+    broken = [each for each in known[: known.index(made)] if each["state"] in ("PARTIAL", "FAILED")]
+    for old in [*whole[:-keep], *broken]:
         client("DELETE", f"_snapshot/{REPOSITORY}/{old['id']}", timeout=PATIENCE_SECONDS)
     return made
 
@@ -275,25 +329,53 @@ def restore(client: Client, wanted: str, *, replace: bool) -> list[str]:
     if not chosen:
         whole = ", ".join(each["id"] for each in known if each["state"] == "SUCCESS")
         raise ElasticsearchError(f"there is no whole snapshot {wanted}; there are: {whole or 'none'}")
-    present = {each["index"] for each in client("GET", f"_cat/indices/{PREFIX}*", format="json", h="index")}
+    present = _present(client)
     indices = [index for index in chosen[-1]["indices"] if replace or index not in present]
     if not indices:
         return []
-    for index in sorted(present.intersection(indices)):
-        client("DELETE", index)
-    answer = client(
-        "POST",
-        f"_snapshot/{REPOSITORY}/{chosen[-1]['id']}/_restore",
-        {"indices": ",".join(indices), "include_global_state": False},
-        timeout=PATIENCE_SECONDS,
-        wait_for_completion="true",
-    )
-    shards = answer["snapshot"]["shards"]
+    shards = _restored(client, chosen[-1]["id"], indices, replace=replace)
     if shards["failed"]:
         raise ElasticsearchError(
             f"{shards['failed']} of {shards['total']} shards of {chosen[-1]['id']} were not restored"
         )
     return indices
+
+
+def _restored(client: Client, snapshot_id: str, indices: list[str], *, replace: bool) -> dict[str, int]:
+    """Restore indices, which are deleted first if they are to be replaced; says how many shards are there or failed.
+
+    Elasticsearch refuses all of them while one is there. A request that was under way when the shippers were shut out
+    may make one anew: what is replaced is deleted again then.
+    """
+    wanted = {
+        "indices": ",".join(indices),
+        "include_global_state": False,
+        # The snapshot may be of more hosts, or of fewer.
+        "index_settings": COPIES,
+    }
+    for attempt in range(RESTORE_ATTEMPTS):
+        if replace:
+            for index in sorted(_present(client).intersection(indices)):
+                client("DELETE", index)
+        try:
+            answer = client(
+                "POST",
+                f"_snapshot/{REPOSITORY}/{snapshot_id}/_restore",
+                wanted,
+                timeout=PATIENCE_SECONDS,
+                wait_for_completion="true",
+            )
+        except ElasticsearchError as failure:
+            if not replace or TAKEN not in str(failure) or attempt == RESTORE_ATTEMPTS - 1:
+                raise
+        else:
+            break
+    shards: dict[str, int] = answer["snapshot"]["shards"]
+    return shards
+
+
+def _present(client: Client) -> set[str]:
+    return {each["index"] for each in client("GET", f"_cat/indices/{PREFIX}*", format="json", h="index")}
 
 
 def answer(client: Client) -> None:
@@ -303,9 +385,9 @@ def answer(client: Client) -> None:
         print(json.dumps(client(method, path, body)), flush=True)
 
 
-def is_master(client: Client, node: str) -> bool:
-    """Whether a node is the one that the cluster has elected: of several hosts with a timer that one acts."""
-    return bool(client("GET", "_cat/master", format="json", h="node")[0]["node"] == node)
+def master(client: Client) -> str:
+    """The node that the cluster has elected: of several hosts with a timer that one acts."""
+    return str(client("GET", "_cat/master", format="json", h="node")[0]["node"])
 
 
 def _arguments() -> argparse.Namespace:
@@ -313,9 +395,10 @@ def _arguments() -> argparse.Namespace:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for name, text in {
         "health": "say how the cluster is; exit code 1 if it is not well",
+        "status": "say how the cluster is, whether copies wait, and how long each host has sent nothing",
         "pause": "have no copies made elsewhere while a host restarts",
-        "resume": "have copies made again",
-        "apply": "make templates and snapshot repository what the configuration says; prints what changed",
+        "resume": "have copies made again; prints if they waited",
+        "apply": "make templates, settings and snapshot repository what the configuration says; prints what changed",
         "daily": "delete what is too old, and make a snapshot; on the elected master only",
         "snapshot": "make a snapshot",
         "list": "list the snapshots",
@@ -334,32 +417,47 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def daily(client: Client, configuration: dict[str, Any]) -> list[str]:
+    """What the timer does, if this host is the elected master; returns what a person may want to read of it."""
+    if (elected := master(client)) != configuration["node"]:
+        return [f"nothing to do here: {elected} is the elected master, and does it"]
+    deleted = ", ".join(retain(client, configuration)) or "nothing"
+    return [f"deleted: {deleted}", f"made: {snapshot(client, configuration['keep'])['id']}"]
+
+
+def _work(client: Client, configuration: dict[str, Any], arguments: argparse.Namespace) -> list[str]:
+    """Do what is wanted; returns what is printed."""
+    said: list[str] = []
+    match arguments.verb:
+        case "health":
+            said = [json.dumps(health(client, arguments.wait, green=arguments.green))]
+        case "status":
+            said = [json.dumps(status(client))]
+        case "pause":
+            pause(client)
+        case "resume":
+            said = ["copies are made again"] if resume(client) else []
+        case "apply":
+            said = apply(client, configuration, check=arguments.check)
+        case "daily":
+            said = daily(client, configuration)
+        case "snapshot":
+            said = [json.dumps(snapshot(client, configuration["keep"]))]
+        case "list":
+            said = [json.dumps(snapshots(client), indent=1)]
+        case "restore":
+            said = restore(client, arguments.id, replace=arguments.replace)
+        case "query":
+            answer(client)
+    return said
+
+
 def main() -> int:
     arguments = _arguments()
     configuration: dict[str, Any] = json.loads(CONFIGURATION.read_text())
-    client = Client(configuration)
     try:
-        match arguments.verb:
-            case "health":
-                print(json.dumps(health(client, arguments.wait, green=arguments.green)))
-            case "pause" | "resume":
-                {"pause": pause, "resume": resume}[arguments.verb](client)
-            case "apply":
-                for change in apply(client, configuration, check=arguments.check):
-                    print(change)
-            case "daily":
-                if is_master(client, configuration["node"]):
-                    print("deleted:", ", ".join(retain(client, configuration)) or "nothing")
-                    print("made:", snapshot(client, configuration["keep"])["id"])
-            case "snapshot":
-                print(json.dumps(snapshot(client, configuration["keep"])))
-            case "list":
-                print(json.dumps(snapshots(client), indent=1))
-            case "restore":
-                for name in restore(client, arguments.id, replace=arguments.replace):
-                    print(name)
-            case "query":
-                answer(client)
+        for line in _work(Client(configuration), configuration, arguments):
+            print(line)
     except ElasticsearchError as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -306,6 +306,61 @@ def test_lost_index_comes_back_from_a_snapshot(host: Host, word: str) -> None:
     assert len(find(host, word)) == 1
 
 
+def test_all_of_it_comes_back_from_a_snapshot_and_what_is_written_meanwhile_is_not_lost(host: Host, word: str) -> None:
+    index = "dougong-journal-2020.04.04"
+    ask(host, "PUT", f"{index}/_doc/1?refresh=true", {"@timestamp": "2020-04-04T00:00:00Z", "message": f"kept {word}"})
+    made = json.loads(host.check_output("dougong-elasticsearch snapshot"))
+    ask(host, "PUT", f"{index}/_doc/2?refresh=true", {"@timestamp": "2020-04-04T00:00:00Z", "message": f"late {word}"})
+    # By a file: systemd would say the word, too, when it says what it starts.
+    host.check_output("echo %s >/run/word", word)
+    count_on = "number=0; while sleep 0.2; do number=$((number + 1)); logger line $(cat /run/word) $number; done"
+    host.check_output("systemd-run --unit=writer sh -c %s", count_on)
+    try:
+        wait(lambda: numbers(host, word))
+        play(
+            os.environ,
+            "elasticsearch",
+            "restore",
+            elasticsearch_snapshot=made["id"],
+            elasticsearch_restore_replace=True,
+        )
+        time.sleep(5)
+    finally:
+        host.check_output("systemctl stop writer")
+    said = host.check_output("journalctl --output=cat --grep=%s", f"^line {word} ")
+    last = int(said.splitlines()[-1].split()[-1])
+    found = wait(lambda: known if (known := numbers(host, word)) and known[-1] == last else None)
+    # What came between the snapshot and the moment when nobody was let in any more is lost, and nothing after it.
+    assert found == list(range(found[0], last + 1))
+    assert last - found[0] > 20
+    messages = {record["message"] for record in find(host, f"kept {word}")}
+    assert f"kept {word}" in messages
+    assert f"late {word}" not in messages
+    ask(host, "DELETE", index)
+
+
+def numbers(host: Host, word: str) -> list[int]:
+    """Of the lines of somebody who counts."""
+    query = {"size": 10_000, "query": {"match_phrase": {"message": f"line {word}"}}}
+    hits = ask(host, "POST", "dougong-*/_search?allow_no_indices=true", query)["hits"]["hits"]
+    return sorted(int(hit["_source"]["message"].split()[-1]) for hit in hits)
+
+
+def test_restore_that_was_broken_off_is_mended_by_another_one(host: Host) -> None:
+    host.check_output("sed -i '/^operator:/!d' /etc/elasticsearch/users")
+    wait(lambda: status(shipper(host), "GET", "") == 401)
+    play(os.environ, "elasticsearch", "restore", elasticsearch_restore_replace=True)
+    wait(lambda: status(shipper(host), "GET", "") == 200)
+
+
+def test_each_host_has_a_newest_record(host: Host, word: str) -> None:
+    host.check_output("logger %s", word)
+    wait(lambda: find(host, word))
+    state = json.loads(host.check_output("dougong-elasticsearch status"))
+    assert 0 <= state["silent_seconds"][HOST] < SECONDS
+    assert not state["paused"]
+
+
 def test_daily_work_deletes_what_is_too_old(host: Host, word: str) -> None:
     old, young = "dougong-journal-2020.03.03", "dougong-unknown-2020.03.03"
     for index in (old, young):
