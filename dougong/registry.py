@@ -21,6 +21,8 @@ _COMMAND = (
     "sudo python3 -"
 )
 _SSH_OPTIONS = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=8"]
+# It looks for each image that nodes may pull, perhaps on a busy host; one that hangs must not hang `dougong status`.
+_SECONDS = 60
 
 
 def check(name: str, known: Inventory) -> Check:
@@ -34,21 +36,34 @@ def check(name: str, known: Inventory) -> Check:
     if not hosts:
         return Check("registry", False, "it has no host yet", f"dougong up -e {name}")
     host = hosts[0]
-    asked = subprocess.run(
-        hands.ssh_words(known, host, _SSH_OPTIONS, [_COMMAND]),
-        input=Path(registry_probe.__file__).read_text(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    on_host = f"dougong ssh -e {name} {host} --"
+    try:
+        asked = subprocess.run(
+            hands.ssh_words(known, host, _SSH_OPTIONS, [_COMMAND]),
+            input=Path(registry_probe.__file__).read_text(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        said = f"it has not answered within {_SECONDS} s"
+        return Check("registry", False, f"{host}: {said}", f"{on_host} uptime")
     if asked.returncode:
         said = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
         units = "registry-token registry nginx"
-        return Check("registry", False, f"{host}: {said}", f"dougong ssh -e {name} {host} -- systemctl status {units}")
+        return Check("registry", False, f"{host}: {said}", f"{on_host} systemctl status {units}")
     found = json.loads(asked.stdout)
     if found["lacking"]:
         said = f"nodes could not pull {', '.join(found['lacking'])} any more"
         return Check("registry", False, f"{host}: {said}", f"dougong up -e {name} --all")
+    if found["failed"]:
+        said = f"{', '.join(found['failed'])} failed when it ran last"
+        units = " ".join(f"-u {unit}" for unit in found["failed"])
+        remedy = (
+            f"{on_host} sudo journalctl {units}; then, with what it says mended, {on_host} sudo systemctl start UNIT"
+        )
+        return Check("registry", False, f"{host}: {said}", remedy)
     gibibytes = sum(project["bytes"] for project in found["projects"].values()) / 2**30
     kept = f"{gibibytes:.1f} GiB in {len(found['projects'])} projects, {found['images']} images for the nodes"
     address = known.hosts[host]["ansible_host"]

@@ -20,7 +20,7 @@ from dougong.images import reach
 STATE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 """What the scenario's inventory has for a state folder."""
 OCI = "application/vnd.oci.image"
-# A connection that is not made in time, on a busy machine; what the registry says is not asked for again.
+# A connection that is not made in time, on a busy machine. skopeo also tries again what the registry has refused.
 _RETRY = ["--retry-times", "3"]
 
 
@@ -32,19 +32,21 @@ class Client:
         address: host:port.
         user: whose credential is used; "" for nobody's.
         password: another than the right one.
+        patient: what fails is tried again. Not where a failure is what is looked for: the second push succeeds.
     """
 
     address: str
     user: str = ""
     password: str = ""
+    patient: bool = True
 
     def push(self, image: Path, name: str) -> subprocess.CompletedProcess[str]:
         """Copy an image into the registry."""
-        return self._skopeo("copy", *_RETRY, *self._options("dest-"), f"oci:{image}", self._reference(name))
+        return self._skopeo("copy", *self._retry(), *self._options("dest-"), f"oci:{image}", self._reference(name))
 
     def pull(self, name: str, into: Path) -> subprocess.CompletedProcess[str]:
         """Copy an image out of the registry; skopeo compares each digest."""
-        return self._skopeo("copy", *_RETRY, *self._options("src-"), self._reference(name), f"oci:{into}")
+        return self._skopeo("copy", *self._retry(), *self._options("src-"), self._reference(name), f"oci:{into}")
 
     def delete(self, name: str) -> subprocess.CompletedProcess[str]:
         """Remove an image's manifest."""
@@ -65,6 +67,9 @@ class Client:
             verify=str(STATE / "certificates" / "ca.crt"),
             timeout=30,
         )
+
+    def _retry(self) -> list[str]:
+        return _RETRY if self.patient else []
 
     def _secret(self) -> str:
         return self.password or credentials.get(STATE, f"registry/{self.user}")

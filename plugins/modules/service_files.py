@@ -25,6 +25,7 @@ options:
   files:
     description: Files with I(path) and either I(content) or I(ini) (sections of options), and as needed I(owner),
       I(group), I(mode) and I(units), the units to restart when this file changes (all units of the task unless given).
+      With neither, such as a program, another task has written the file, and only its age counts.
       A unit of another task is restarted if it runs. I(validate) is a command that must succeed before the file is
       replaced, with C(%s) for the new content's path. With I(reload) the units are reloaded instead of restarted.
     type: list
@@ -62,7 +63,7 @@ FILE_OPTIONS = {
     "validate": {"type": "str"},
     "reload": {"type": "bool", "default": False},
 }
-ONE_CONTENT = {"mutually_exclusive": [("content", "ini")], "required_one_of": [("content", "ini")]}
+ONE_CONTENT = {"mutually_exclusive": [("content", "ini")]}
 UNIT_FOLDER = Path("/etc/systemd/system")
 
 
@@ -83,6 +84,9 @@ def render(sections: dict[str, dict[str, Any]]) -> str:
 def write(wanted: dict[str, Any], module: AnsibleModule) -> bool:
     """Make one file what is wanted, by a rename; True when that was or would be a change."""
     path = Path(wanted["path"])
+    if wanted["content"] is None and wanted["ini"] is None:
+        # A check run comes before the task that brings it.
+        return not path.exists() and bool(module.check_mode)
     try:
         owner, group = pwd.getpwnam(wanted["owner"]).pw_uid, grp.getgrnam(wanted["group"]).gr_gid
     except KeyError as unknown:

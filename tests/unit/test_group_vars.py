@@ -58,6 +58,19 @@ def task(file: Path) -> dict[str, Any]:
     }
 
 
+def run(platform: Platform, environment: str, folder: Path, tasks: list[dict[str, Any]]) -> None:
+    """Run tasks on all hosts of an installation, with its group_vars and perhaps some beside its inventory."""
+    built = inventory.build(platform, environment, outputs(platform) | {"cloud_access": CLOUD})
+    groups = {name: {"hosts": dict.fromkeys(members)} for name, members in built.groups.items()}
+    groups |= {name: {"children": dict.fromkeys(children)} for name, children in built.children.items()}
+    hosts, playbook = folder / "inventory" / "hosts.yml", folder / "play.yml"
+    hosts.parent.mkdir(exist_ok=True)
+    hosts.write_text(json.dumps({"all": {"vars": built.variables, "hosts": built.hosts, "children": groups}}))
+    playbook.write_text(json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    (folder / "group_vars").symlink_to(FOLDER)
+    ansible.run(environment, str(playbook), inventory=hosts)
+
+
 @pytest.mark.parametrize(
     ("environment", "services"), [("lab", True), ("lab", False), ("lab-ha", True), ("production", True)]
 )
@@ -67,13 +80,16 @@ def test_everything_that_a_host_needs_has_a_value(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     platform = load(paths.platform_file(environment))
     platform = platform if services else without_services(platform)
-    built = inventory.build(platform, environment, outputs(platform) | {"cloud_access": CLOUD})
-    groups = {name: {"hosts": dict.fromkeys(members)} for name, members in built.groups.items()}
-    groups |= {name: {"children": dict.fromkeys(children)} for name, children in built.children.items()}
-    hosts, playbook = tmp_path / "hosts.yml", tmp_path / "play.yml"
-    hosts.write_text(json.dumps({"all": {"vars": built.variables, "hosts": built.hosts, "children": groups}}))
-    tasks = [task(file) for file in sorted(FOLDER.glob("*.yml"))]
-    playbook.write_text(json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": tasks}]))
-    (tmp_path / "group_vars").symlink_to(FOLDER)
+    run(platform, environment, tmp_path, [task(file) for file in sorted(FOLDER.glob("*.yml"))])
 
-    ansible.run(environment, str(playbook), inventory=hosts)
+
+def test_what_an_inventory_adds_does_not_replace_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = tmp_path / "inventory" / "group_vars"
+    own.mkdir(parents=True)
+    added = {"registry_further_names": ["DNS:images.example"], "admission_further_keys": ["another key"]}
+    (own / "all.yml").write_text(json.dumps(added))
+    names = [f"{name} in registry_alternative_names" for name in ("'DNS:images.example'", "'DNS:' ~ registry_hostname")]
+    keys = ["admission_keys | length == 2", "admission_keys[1] == 'another key'"]
+    check = {"name": "Both", "ansible.builtin.assert": {"that": names + keys}}
+    run(load(paths.platform_file("lab")), "lab", tmp_path, [check])

@@ -19,6 +19,7 @@ DISTURBING = [
     "certificates-rotate-ca",
     "upgrade-logging",
     "restore-registry",
+    "upgrade-registry",
 ]
 # What the role is asked for is written down, if it is not to fail.
 TASKS = """

@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_healthy_registry_says_where_it_is_and_what_it_keeps(
     known: inventory.Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     projects = {"shop": {"bytes": 2147483648, "repositories": 3}, "team": {"bytes": 0}}
-    answer(monkeypatch, 0, json.dumps({"projects": projects, "images": 19, "lacking": []}))
+    answer(monkeypatch, 0, json.dumps({"projects": projects, "images": 19, "lacking": [], "failed": []}))
     found = registry.check("lab", known)
     assert found.ok
     assert found.detail == (
@@ -55,11 +56,38 @@ def test_what_is_wrong_is_said_with_what_to_do(known: inventory.Inventory, monke
 
 
 def test_what_a_new_node_could_not_pull_is_named(known: inventory.Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(monkeypatch, 0, json.dumps({"projects": {}, "images": 2, "lacking": ["platform/registry.k8s.io/pause:1"]}))
+    lacking = ["platform/registry.k8s.io/pause:1"]
+    answer(monkeypatch, 0, json.dumps({"projects": {}, "images": 2, "lacking": lacking, "failed": []}))
     found = registry.check("lab", known)
     assert not found.ok
     assert "could not pull platform/registry.k8s.io/pause:1" in found.detail
     assert found.remedy == "dougong up -e lab --all"
+
+
+def test_what_a_timer_starts_and_fails_is_said(known: inventory.Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, 0, json.dumps({"projects": {}, "images": 2, "lacking": [], "failed": ["registry-collect"]}))
+    found = registry.check("lab", known)
+    assert not found.ok
+    assert found.detail == "lab-services-0: registry-collect failed when it ran last"
+    assert "journalctl -u registry-collect" in found.remedy
+
+
+def test_a_host_that_hangs_does_not_hang_who_asks(known: inventory.Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(words: list[str], *, timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(words, timeout)
+
+    monkeypatch.setattr("dougong.registry.subprocess.run", hang)
+    found = registry.check("lab", known)
+    assert not found.ok
+    assert "has not answered" in found.detail
+
+
+def test_failed_services_are_told_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text('#!/bin/sh\n[ "$*" = "is-failed --quiet registry-collect" ]\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert registry_probe.failed(registry_probe.TASKS) == ["registry-collect"]
 
 
 class FakeRegistry(BaseHTTPRequestHandler):

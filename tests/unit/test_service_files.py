@@ -96,6 +96,24 @@ def test_without_reload_a_new_file_restarts(tmp_path: Path) -> None:
     assert service_files.converge(Machine([{"path": str(file), "content": "same"}]))["restarted"] == ["proxy.service"]
 
 
+def test_a_program_that_another_task_has_brought_restarts_what_runs_the_older_one(tmp_path: Path) -> None:
+    program = tmp_path / "proxy"
+    program.write_text("new")
+    machine = Machine([{"path": str(program)}])
+    machine.active_since = time.monotonic() - 60
+    assert service_files.converge(machine)["restarted"] == ["proxy.service"]
+    machine.active_since = time.monotonic() + 60
+    again = service_files.converge(machine)
+    assert (again["files"], again["restarted"]) == ([], [])
+    assert program.read_text() == "new"
+
+
+def test_a_program_that_is_not_there_yet_is_no_error_in_a_check_run(tmp_path: Path) -> None:
+    machine = Machine([{"path": str(tmp_path / "proxy")}])
+    machine.check_mode = True
+    assert service_files.converge(machine)["files"] == [str(tmp_path / "proxy")]
+
+
 def test_a_file_alone_reloads_the_unit_of_another_task(tmp_path: Path) -> None:
     file = {"path": str(tmp_path / "tls.crt"), "content": "new", "units": ["proxy.service"], "reload": True}
     machine = Machine([file], units=())

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/distribution/reference"
 )
 
 // access is one entry of a scope and of a token: what may be done with what.
@@ -33,7 +35,12 @@ func parseScope(scopes []string) ([]access, error) {
 		if !found || last < 1 {
 			return nil, fmt.Errorf("%q is not a scope: type:name:actions", scope)
 		}
-		wanted = append(wanted, access{Type: kind, Name: rest[:last], Actions: strings.Split(rest[last+1:], ",")})
+		name := rest[:last]
+		// The registry has no others either, and names become those of files.
+		if _, err := reference.WithName(name); kind == "repository" && err != nil {
+			return nil, fmt.Errorf("%q is not a repository's name: %w", name, err)
+		}
+		wanted = append(wanted, access{Type: kind, Name: name, Actions: strings.Split(rest[last+1:], ",")})
 	}
 	return wanted, nil
 }
@@ -63,9 +70,14 @@ func (s settings) allowed(user string, entry access) []string {
 	name, _, inside := strings.Cut(entry.Name, "/")
 	found, known := s.Projects[name]
 	switch {
-	case !inside || !known:
+	case !inside:
 		return nil
-	case administrator || slices.Contains(found.Push, user):
+	// Also where the project is not known any more: what it has left is to be removed.
+	case administrator:
+		return []string{"pull", "push", "delete"}
+	case !known:
+		return nil
+	case slices.Contains(found.Push, user):
 		return []string{"pull", "push", "delete"}
 	case found.Public || slices.Contains(found.Pull, user):
 		return []string{"pull"}
@@ -79,10 +91,13 @@ func (s settings) overQuota(granted []access) string {
 		name, _, _ := strings.Cut(entry.Name, "/")
 		found := s.Projects[name]
 		limit := int64(found.Quota * (1 << 30))
-		if limit > 0 && found.bytes >= limit && slices.Contains(entry.Actions, "push") {
-			return fmt.Sprintf("project %s keeps %.1f of %g GiB: delete tags that are not needed, or have its quota raised",
-				name, float64(found.bytes)/(1<<30), found.Quota)
+		if limit > 0 && found.kept.Bytes >= limit && slices.Contains(entry.Actions, "push") {
+			return fmt.Sprintf("project %s keeps %s of %g GiB: delete tags that are not needed, and by their digests "+
+				"manifests that no tag leads to (%d, with %s GiB of their own); or have its quota raised",
+				name, gibibytes(found.kept.Bytes), found.Quota, found.kept.Untagged, gibibytes(found.kept.UntaggedBytes))
 		}
 	}
 	return ""
 }
+
+func gibibytes(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<30)) }

@@ -84,7 +84,16 @@ func (s *store) sweep(
 		}
 	}
 	var freed int64
+	removed := 0
 	for blob := range garbage {
+		// Pushes with a token from before the lock go on, and may have found it since.
+		wanted, err := s.linkedIn(ctx, busy, blob)
+		if err != nil {
+			return err
+		}
+		if wanted {
+			continue
+		}
 		size, _, err := s.stat(ctx, blob)
 		if err == nil {
 			err = vacuum.RemoveBlob(blob.String())
@@ -93,8 +102,9 @@ func (s *store) sweep(
 			return err
 		}
 		freed += size
+		removed++
 	}
 	fmt.Printf("%d blobs, %d bytes removed; %d repositories were being pushed to; new pushes waited %v at most\n",
-		len(garbage), freed, len(busy), time.Since(begun).Round(time.Millisecond))
+		removed, freed, len(busy), time.Since(begun).Round(time.Millisecond))
 	return nil
 }

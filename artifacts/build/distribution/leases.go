@@ -1,17 +1,24 @@
 package main
 
 import (
+	"log"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/distribution/reference"
 )
 
 // A lease says that a repository may be pushed to. It is written before the token is handed out, while no garbage is
 // being removed; whoever removes garbage first waits until no token is in the making, then leaves leased repositories
-// alone, and new pushes wait until it is done. So no push ever meets a blob that is about to go.
+// alone, and new pushes wait until it is done. Pushes with a token from before go on, and may want garbage that their
+// repository did not have yet: so each blob is looked for once more in leased repositories just before it goes. Two
+// things are left. The registry finds a blob, then links it, and the blob may go in the instant between. And the end of
+// an upload in a single request that has outlasted its lease is not looked for. Such a push fails (BLOB_UNKNOWN), and
+// succeeds when it is tried again.
 
 const leaseLock = ".lock"
 
@@ -33,15 +40,17 @@ func (s settings) locked(how int, do func() error) error {
 	return do()
 }
 
-// takeLeases notes a push to the first repository that has that action, and to all others of the same token: a blob may
-// be mounted from one into another.
+// takeLeases notes which repositories may be pushed to. One that blobs are only mounted from is none of them, or
+// whoever may pull from it could keep its garbage for ever: what is mounted is linked in the repository pushed to.
 func (s settings) takeLeases(granted []access) error {
-	pushes := slices.ContainsFunc(granted, func(entry access) bool { return slices.Contains(entry.Actions, "push") })
-	if !pushes {
+	pushes := slices.DeleteFunc(slices.Clone(granted), func(entry access) bool {
+		return entry.Type != "repository" || !slices.Contains(entry.Actions, "push")
+	})
+	if len(pushes) == 0 {
 		return nil
 	}
 	return s.locked(syscall.LOCK_SH, func() error {
-		for _, entry := range granted {
+		for _, entry := range pushes {
 			if err := os.WriteFile(filepath.Join(s.leases(), url.PathEscape(entry.Name)), nil, 0o600); err != nil {
 				return err
 			}
@@ -65,15 +74,22 @@ func (s settings) leased(since time.Time) (map[string]bool, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !info.ModTime().After(since) {
+			if err := os.Remove(filepath.Join(s.leases(), entry.Name())); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		name, err := url.PathUnescape(entry.Name())
+		if err == nil {
+			_, err = reference.WithName(name)
+		}
 		if err != nil {
-			return nil, err
+			// Nothing can be pushed to what is no repository.
+			log.Printf("lease %q is passed over: %v", entry.Name(), err)
+			continue
 		}
-		if info.ModTime().After(since) {
-			found[name] = true
-		} else if err := os.Remove(filepath.Join(s.leases(), entry.Name())); err != nil {
-			return nil, err
-		}
+		found[name] = true
 	}
 	return found, nil
 }

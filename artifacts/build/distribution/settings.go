@@ -44,14 +44,15 @@ type project struct {
 	// Quota in GiB; 0 for none.
 	Quota float64 `json:"quota"`
 
-	// bytes that it keeps, as the last `usage` found.
-	bytes int64
+	// kept is what the last `usage` found.
+	kept projectUsage
 }
 
 func (s settings) grace() time.Duration { return time.Duration(s.GraceHours * float64(time.Hour)) }
 func (s settings) lease() time.Duration { return time.Duration(s.LeaseMinutes * float64(time.Minute)) }
 
-func (s settings) usageFile() string { return filepath.Join(s.State, "usage.json") }
+func (s settings) usageFile() string    { return filepath.Join(s.State, "usage.json") }
+func (s settings) untaggedFile() string { return filepath.Join(s.State, "untagged") }
 
 // readSettings reads the file, and what is known of the projects' sizes.
 func readSettings(file string) (settings, error) {
@@ -67,7 +68,7 @@ func readSettings(file string) (settings, error) {
 		return set, err
 	}
 	for name, found := range set.Projects {
-		found.bytes = sizes[name].Bytes
+		found.kept = sizes[name]
 		set.Projects[name] = found
 	}
 	return set, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"time"
 
@@ -58,41 +59,86 @@ func (s *store) repositories(ctx context.Context, do func(name string) error) er
 // contents are the digests that the manifests of a repository refer to, the manifests themselves among them, and the
 // digests of the layers that it may hand out, referred to or not.
 func (s *store) contents(ctx context.Context, name string) (referred, linked digests, err error) {
-	referred, linked = digests{}, digests{}
+	repository, err := s.repository(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := manifests(ctx, repository)
+	if err != nil {
+		return nil, nil, err
+	}
+	linked, err = layers(ctx, repository)
+	return found.all(), linked, err
+}
+
+func (s *store) repository(ctx context.Context, name string) (distribution.Repository, error) {
 	named, err := reference.WithName(name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	repository, err := s.Repository(ctx, named)
+	return s.Repository(ctx, named)
+}
+
+// references are manifests, each with the digests that it refers to.
+type references map[digest.Digest]digests
+
+// all are the manifests themselves and what they refer to.
+func (r references) all() digests {
+	found := digests{}
+	for manifest, parts := range r {
+		found[manifest] = true
+		maps.Copy(found, parts)
+	}
+	return found
+}
+
+// manifests reads all manifests of a repository.
+func manifests(ctx context.Context, repository distribution.Repository) (references, error) {
+	service, err := repository.Manifests(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	manifests, err := repository.Manifests(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	err = manifests.(distribution.ManifestEnumerator).Enumerate(ctx, func(found digest.Digest) error {
-		manifest, err := manifests.Get(ctx, found)
+	all := references{}
+	err = service.(distribution.ManifestEnumerator).Enumerate(ctx, func(found digest.Digest) error {
+		manifest, err := service.Get(ctx, found)
 		if errors.As(err, &distribution.ErrManifestUnknownRevision{}) {
 			return nil // deleted since it was listed
 		} else if err != nil {
-			return fmt.Errorf("manifest %s@%s: %w", name, found, err)
+			return fmt.Errorf("manifest %s@%s: %w", repository.Named().Name(), found, err)
 		}
-		referred[found] = true
+		all[found] = digests{}
 		for _, part := range manifest.References() {
-			referred[part.Digest] = true
+			all[found][part.Digest] = true
 		}
 		return nil
 	})
 	// Nothing was ever pushed to the end.
-	if err = ignoreMissing(err); err != nil {
-		return nil, nil, err
-	}
-	err = repository.Blobs(ctx).(distribution.BlobEnumerator).Enumerate(ctx, func(found digest.Digest) error {
+	return all, ignoreMissing(err)
+}
+
+func layers(ctx context.Context, repository distribution.Repository) (digests, error) {
+	linked := digests{}
+	err := repository.Blobs(ctx).(distribution.BlobEnumerator).Enumerate(ctx, func(found digest.Digest) error {
 		linked[found] = true
 		return nil
 	})
-	return referred, linked, ignoreMissing(err)
+	return linked, ignoreMissing(err)
+}
+
+// linkedIn tells whether any of these repositories has a blob, as a layer or as a manifest.
+func (s *store) linkedIn(ctx context.Context, names map[string]bool, blob digest.Digest) (bool, error) {
+	for name := range names {
+		for _, kind := range []string{"_layers", "_manifests/revisions"} {
+			folder := "/docker/registry/v2/repositories/" + name + "/" + kind
+			path := fmt.Sprintf("%s/%s/%s/link", folder, blob.Algorithm(), blob.Encoded())
+			if _, err := s.driver.Stat(ctx, path); err == nil {
+				return true, nil
+			} else if !isMissing(err) {
+				return false, err
+			}
+		}
+	}
+	return false, nil
 }
 
 // blobs lists all that is kept.

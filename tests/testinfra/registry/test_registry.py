@@ -21,6 +21,8 @@ from tests.registry_client import STATE, Client, image, layers
 ADDRESS = "10.78.0.81:5000"
 CI, ALICE, NOBODY = Client(ADDRESS, "ci"), Client(ADDRESS, "alice"), Client(ADDRESS)
 PLATFORM = Client(ADDRESS, "platform")
+# For what garbage collection must not do to a push.
+STRICT = Client(ADDRESS, "ci", patient=False)
 BLOBS = "/srv/registry/docker/registry/v2/blobs/sha256"
 
 # In the order of this file: pytest puts tests that use no host behind all others, where nothing is left to be tried.
@@ -188,20 +190,28 @@ def start(host: Host) -> None:
     assert eventually(lambda: bool(host.socket("tcp://127.0.0.1:5001").is_listening))
 
 
-def test_a_restore_brings_every_digest_back(host: Host, sample: Path, tmp_path: Path) -> None:
+def test_a_restore_brings_every_digest_back(host: Host, tmp_path: Path) -> None:
     names = [f"shop/kept-{number}:1" for number in range(3)]
-    for name in names:
-        assert CI.push(sample, name).returncode == 0
+    for number, name in enumerate(names):
+        assert CI.push(image(tmp_path / f"kept-{number}", os.urandom(1000)), name).returncode == 0
     before = {name: CI.digest(name) for name in names}
     host.check_output("dougong-registry-backup create")
     assert CI.push(image(tmp_path / "later", os.urandom(1000)), "shop/later:1").returncode == 0
+    # Links of a backup that broke off: nothing is restored from them.
+    host.check_output(
+        "export RESTIC_PASSWORD_FILE=/etc/dougong/registry/restic.password; "
+        "restic --repo /var/backups/registry backup --quiet /srv/registry/docker/registry/v2/repositories"
+    )
 
     host.check_output("systemctl stop registry.service && rm -rf /srv/registry/docker")
     start(host)
     assert CI.pull(names[0], tmp_path / "lost").returncode != 0
-    host.check_output("systemctl stop registry.service && dougong-registry-backup restore")
-    start(host)
+    play(os.environ, "registry", "restore")
+    assert host.file("/srv/registry/docker/registry/v2/blobs").user == "registry"
+    for unit in ("registry", "registry-collect.timer", "registry-usage.timer"):
+        assert host.service(unit).is_running, unit
 
+    assert len(set(before.values())) == len(names)
     assert {name: CI.digest(name) for name in names} == before
     for number, name in enumerate(names):
         assert CI.pull(name, tmp_path / f"restored-{number}").returncode == 0
@@ -235,6 +245,55 @@ def test_a_second_registry_gets_every_image(host: Host, replica: str, sample: Pa
         assert copied.headers["Docker-Content-Digest"] == PLATFORM.digest(name)
 
 
+def test_a_name_that_is_none_gets_no_token_and_stops_no_collection(host: Host) -> None:
+    refused = CI.token("repository:shop/WEB:push")
+    assert refused.status_code == 400
+    assert "not a repository's name" in refused.text
+    # As the version before has left it.
+    host.check_output("runuser -u registry touch /var/lib/registry-token/leases/shop%2FWEB")
+    collect(host)
+
+
+def test_whoever_pushes_leases_nothing_else(host: Host) -> None:
+    assert CI.token("repository:shop/own:push,pull repository:team/foreign:pull").status_code == 200
+    leases = host.file("/var/lib/registry-token/leases").listdir()
+    assert "shop%2Fown" in leases
+    assert "team%2Fforeign" not in leases
+
+
+def test_what_no_tag_leads_to_is_counted_and_can_be_removed(host: Host, tmp_path: Path) -> None:
+    """By the command of docs/operations/registry.md."""
+
+    def usage() -> Any:
+        host.check_output("systemctl start registry-usage.service")
+        return json.loads(host.file("/var/lib/registry-token/usage.json").content_string)["shop"]
+
+    before = usage()
+    assert CI.push(image(tmp_path / "old", os.urandom(30_000)), "shop/moved:1").returncode == 0
+    old = CI.digest("shop/moved:1")
+    assert CI.push(image(tmp_path / "new", os.urandom(1000)), "shop/moved:1").returncode == 0
+    after = usage()
+    assert after["untagged"] == before["untagged"] + 1
+    assert 30_000 < after["untagged_bytes"] - before["untagged_bytes"] < 32_000
+    name = f"shop/moved@{old}"
+    assert name in host.file("/var/lib/registry-token/untagged").content_string.splitlines()
+    host.check_output(
+        "skopeo delete --authfile /etc/dougong/registry/auth.json --cert-dir /etc/nginx/tls/trusted "
+        f"docker://localhost:5000/{name}"
+    )
+    assert usage()["untagged"] == before["untagged"]
+    assert CI.pull("shop/moved:1", tmp_path / "pulled").returncode == 0
+
+
+def test_a_new_program_restarts_what_runs_the_old_one(host: Host) -> None:
+    """Also after a run that broke off before it came to that: the file is newer than the service's start."""
+    started = host.check_output("systemctl show --value --property MainPID registry registry-token")
+    host.check_output("touch /usr/local/bin/registry /usr/local/bin/dougong-registry")
+    play(os.environ, "registry", "upgrade")
+    now = host.check_output("systemctl show --value --property MainPID registry registry-token")
+    assert not set(started.split()) & set(now.split())
+
+
 def test_garbage_goes_and_what_is_needed_stays(host: Host, sample: Path, tmp_path: Path) -> None:
     other = image(tmp_path / "other", os.urandom(1000))
     assert CI.push(sample, "shop/gone:1").returncode == 0
@@ -251,18 +310,19 @@ def test_garbage_goes_and_what_is_needed_stays(host: Host, sample: Path, tmp_pat
 
 
 def test_garbage_goes_while_pushes_go_on(host: Host, tmp_path: Path) -> None:
-    """Pushes that want again what has just become garbage, in the same repositories, while it is being removed."""
+    """Pushes that want again what has just become garbage, here or in another repository, while it is being removed."""
     rounds, pushers = 5, 3
     contents = [os.urandom(50_000) for _ in range(pushers)]
+    shared = os.urandom(50_000)
     failed: list[str] = []
     collected = 0
 
     def push(number: int, turn: int) -> None:
         name = f"shop/pusher-{number}"
-        # The first layer is what the last turn has left behind.
-        built = image(tmp_path / f"{number}-{turn}", contents[number], os.urandom(2000))
-        done = CI.push(built, f"{name}:{turn}")
-        pulled = CI.pull(f"{name}:{turn}", tmp_path / f"pulled-{number}-{turn}")
+        # The first layer is what the last turn has left behind, the second one what others have.
+        built = image(tmp_path / f"{number}-{turn}", contents[number], shared, os.urandom(2000))
+        done = STRICT.push(built, f"{name}:{turn}")
+        pulled = STRICT.pull(f"{name}:{turn}", tmp_path / f"pulled-{number}-{turn}")
         if done.returncode or pulled.returncode:
             failed.append(done.stderr + pulled.stderr)
         CI.delete(f"{name}:{turn}")
