@@ -137,9 +137,16 @@ def test_a_host_that_is_down_is_started_first_and_the_others_one_after_another(i
 def test_a_host_that_does_not_come_back_is_the_last_to_restart(installation: Installation) -> None:
     # Whichever is the first.
     installation.broken = ("a", "b", "c")
-    with pytest.raises(DougongError, match="some records are kept on one host only"):
+    with pytest.raises(DougongError, match="[abc] has not come back from its own turn in this run"):
         installation.roll()
     assert len(installation.restarted) == 1
+
+
+def test_two_of_three_do_not_restart_though_they_have_made_copies_of_all(installation: Installation) -> None:
+    installation.nodes = 2
+    with pytest.raises(DougongError, match="the others would be no majority of 3 hosts"):
+        installation.roll()
+    assert installation.restarted == []
 
 
 def test_a_cluster_that_is_red_does_not_restart(installation: Installation) -> None:
