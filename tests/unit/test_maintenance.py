@@ -20,6 +20,7 @@ DISTURBING = [
     "upgrade-logging",
     "restore-registry",
     "upgrade-registry",
+    "upgrade-monitoring",
 ]
 # What the role is asked for is written down, if it is not to fail.
 TASKS = """
