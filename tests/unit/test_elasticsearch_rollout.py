@@ -137,7 +137,7 @@ def test_a_host_that_is_down_is_started_first_and_the_others_one_after_another(i
 def test_a_host_that_does_not_come_back_is_the_last_to_restart(installation: Installation) -> None:
     # Whichever is the first.
     installation.broken = ("a", "b", "c")
-    with pytest.raises(DougongError, match="[abc] has not come back from its own turn in this run"):
+    with pytest.raises(DougongError, match=r"[abc] has not come back from its own turn in this run"):
         installation.roll()
     assert len(installation.restarted) == 1
 
