@@ -35,7 +35,7 @@ artifacts: setup ## fetch or build every third-party file that the environment n
 	@dougong artifacts fetch --tools --platform inventories/$(ENVIRONMENT)/platform.yml
 
 test: artifacts ## everything: lint, unit, molecule, integration on the lab
-	$(PYTEST)
+	$(PYTEST) --numprocesses 2
 
 lint: setup ## ruff, mypy, ansible-lint, yamllint
 	$(PYTEST) tests/lint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -76,7 +77,7 @@ def _progress() -> Iterator[Listener]:
     if not console.interactive():
         yield _plain
         return
-    tasks: dict[str, TaskID] = {}
+    lines: dict[int, tuple[str, TaskID]] = {}  # by thread: each does one thing at a time
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -90,13 +91,19 @@ def _progress() -> Iterator[Listener]:
             if event.phase in ("note", "done"):
                 size = f", {_size(event.done)}" if event.phase == "done" else ""
                 progress.console.print(f"{event.subject}: [dim]{detail}{size}[/]")
+            if event.phase == "note":
                 return
-            for subject in [s for s in tasks if s != event.subject]:
-                progress.remove_task(tasks.pop(subject))
-            if event.subject not in tasks:
-                tasks[event.subject] = progress.add_task(event.subject, total=None, amount="")
+            here = threading.get_ident()
+            subject, line = lines.get(here, (None, None))
+            if line is not None and (event.phase == "done" or subject != event.subject):
+                progress.remove_task(line)
+                del lines[here]
+            if event.phase == "done":
+                return
+            if here not in lines:
+                lines[here] = event.subject, progress.add_task(event.subject, total=None, amount="")
             progress.update(
-                tasks[event.subject],
+                lines[here][1],
                 description=f"{event.subject} [dim]{detail if len(detail) < 60 else f'…{detail[-59:]}'}[/]",
                 completed=event.done,
                 total=event.total,

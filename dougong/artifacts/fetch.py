@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -33,6 +34,10 @@ from dougong.artifacts.progress import Event, Listener, silent
 from dougong.errors import DougongError
 
 SOURCES = ("cache", "mirror", "official", "build")
+
+# While one links or downloads, which takes a core or none, another one compiles: 48 CPU minutes took 29 on two cores
+# one after another.
+_RECIPES_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -275,11 +280,7 @@ class Fetcher:
                     recipes.setdefault(build.recipe, []).append(artifact)
                 case Rootfs():
                     self._alone(artifact, self._build_rootfs)
-        for recipe, members in recipes.items():
-            with self.cache.exclusive(f"recipe-{recipe}"):
-                missing = self._missing(members)
-                if missing:
-                    self._run_recipe(recipe, missing)
+        self._compile(recipes)
         if images:
             with self.cache.workspace() as folder:
                 layers: dict[str, image.Layer] = {}
@@ -287,6 +288,21 @@ class Fetcher:
                     with self.cache.exclusive(artifact.key):
                         if not self.cached(artifact):
                             self._assemble(artifact, folder, layers)
+
+    def _compile(self, recipes: dict[str, list[Artifact]]) -> None:
+        pool = ThreadPoolExecutor(max_workers=_RECIPES_AT_ONCE)
+        try:
+            for done in as_completed([pool.submit(self._follow, name, wanted) for name, wanted in recipes.items()]):
+                done.result()
+        finally:
+            # What another one has begun is a compiler's run that can be used next time; nothing new is begun.
+            pool.shutdown(cancel_futures=True)
+
+    def _follow(self, name: str, artifacts: list[Artifact]) -> None:
+        with self.cache.exclusive(f"recipe-{name}"):
+            missing = self._missing(artifacts)
+            if missing:
+                self._run_recipe(name, missing)
 
     def _run_recipe(self, name: str, artifacts: list[Artifact]) -> None:
         folder, recipe = self.catalogue.recipe_folder(name), self.catalogue.recipes[name]

@@ -9,14 +9,17 @@ import re
 import shutil
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 import zstandard
 from artifacts_site import Site, Upstream, sha256
 
-from dougong.artifacts import bundle, contents, image, rootfs, sbom, tools
+from dougong.artifacts import bundle, contents, go, image, rootfs, sbom, tools
 from dougong.artifacts.cache import Cache, Entry
 from dougong.artifacts.catalogue import DebianBuild, ImageConfig
 from dougong.artifacts.contents import DebianPackage, GoModule
@@ -65,6 +68,30 @@ def test_what_is_wanted_of_one_recipe_is_compiled_in_one_run(site: Site) -> None
     assert run.endswith("builds one, two")
     said = subprocess.run([site.cache.blob(one.sha256)], capture_output=True, text=True, check=True).stderr
     assert said == "1.0"  # the stamped version
+
+
+def test_recipes_are_compiled_side_by_side(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        site.add(name, "binary", build={"recipe": site.recipe(name)})
+    together = threading.Barrier(2, timeout=30)
+    compile_one = go.build
+
+    def build(*arguments: Any, **options: Any) -> None:
+        together.wait()
+        compile_one(*arguments, **options)
+
+    monkeypatch.setattr(go, "build", build)
+    site.fetcher().ensure(["one", "two"])
+    assert set(yaml.safe_load(site.lock.path.read_text())) == {"one@1.0", "two@1.0"}
+
+
+def test_what_else_is_being_compiled_is_kept_when_one_fails(site: Site) -> None:
+    for name in ("broken", "sound", "later"):
+        site.add(name, "binary", build={"recipe": site.recipe(name)})
+    (site.folder / "build/broken/main.go").write_text("package main\n")
+    with pytest.raises(DougongError, match="go build of broken failed"):
+        site.fetcher().ensure(["broken", "sound", "later"])
+    assert site.fetcher("cache").ensure(["sound"])
 
 
 def test_parts_of_images_share_the_compiler_run(site: Site) -> None:

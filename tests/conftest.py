@@ -1,0 +1,23 @@
+"""How `make test` divides tests among two processes: what makes hosts and clouds on this machine, and the rest."""
+
+from __future__ import annotations
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# One after another in one process, the others beside them. The longest comes first.
+_ON_THE_MACHINE = ("tests/molecule/", "tests/integration/")
+
+
+class _OneForTheMachine(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Every test for itself, but those on the machine together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "machine" if nodeid.startswith(_ON_THE_MACHINE) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """In place of what --dist names."""
+    return _OneForTheMachine(config, log)
