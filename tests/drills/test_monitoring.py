@@ -1,4 +1,4 @@
-"""Alerts that take minutes: what nobody takes up is escalated, and of planned work nobody is told."""
+"""What takes minutes: what nobody takes up is escalated, of planned work nobody is told, and the upgrade."""
 
 from __future__ import annotations
 
@@ -72,3 +72,18 @@ def test_nobody_is_told_during_a_maintenance(cluster: Cluster, host: Host, zabbi
             until(lambda: not zabbix.problems(PROBLEM), PROBLEM_SECONDS, "the problem is over")
             play(cluster.variables, "zabbix_configuration", "maintenance_end", **work)
     assert zabbix("maintenance.get", filter={"name": "test"}) == []
+
+
+def test_an_upgrade_begins_with_a_backup_and_everything_goes_on(cluster: Cluster, host: Host, zabbix: Zabbix) -> None:
+    # Written by a backup alone.
+    host.check_output("rm --force /var/lib/dougong/backup/zabbix.json")
+    cluster.playbook("playbooks/upgrade-monitoring.yml")
+    assert host.file("/var/lib/dougong/backup/zabbix.json").exists
+    assert zabbix("maintenance.get", output=["name"]) == []
+    ended = time.time()
+
+    def measured() -> float:
+        [item] = zabbix("item.get", filter={"name": "haproxy: runs"}, monitored=True, output=["lastclock"])
+        return float(item["lastclock"])
+
+    until(lambda: measured() > ended, PROBLEM_SECONDS, "the agents go on")
