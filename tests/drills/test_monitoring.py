@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,11 @@ def test_nobody_is_told_during_a_maintenance(cluster: Cluster, host: Host, zabbi
     with webhook(host) as heard:
         host.check_output("systemctl stop haproxy")
         try:
-            until(lambda: zabbix.problems(PROBLEM, suppressed=True), PROBLEM_SECONDS, "the problem is seen")
+            suppressed = partial(zabbix.problems, PROBLEM, suppressed=True)
+            [problem] = until(suppressed, PROBLEM_SECONDS, "the problem is seen")
             time.sleep(10)  # an alert takes three
-            assert heard() == []
+            # What could not be delivered before may come now.
+            assert problem["eventid"] not in {message["event"] for message in heard()}
         finally:
             host.check_output("systemctl start haproxy")
             until(lambda: not zabbix.problems(PROBLEM), PROBLEM_SECONDS, "the problem is over")
