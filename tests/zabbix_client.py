@@ -48,6 +48,11 @@ class Zabbix:
         items = self("item.get", filter={"name": name}, monitored=True, output=["lastvalue", "lastclock"])
         return [item["lastvalue"] for item in items if item["lastclock"] != "0"]
 
+    def measured(self, name: str, since: float) -> bool:
+        """Whether an item of that name has a value later than a time in seconds since 1970."""
+        items = self("item.get", filter={"name": name}, output=["lastclock"])
+        return any(int(item["lastclock"]) > since for item in items)
+
     def problems(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """Problems of that name that are not over."""
         found: list[dict[str, Any]] = self("problem.get", search={"name": name}, **parameters)

@@ -83,9 +83,4 @@ def test_an_upgrade_begins_with_a_backup_and_everything_goes_on(cluster: Cluster
     play(cluster.variables, "zabbix_server", "upgrade")
     assert host.file("/var/lib/dougong/backup/zabbix.json").exists
     ended = time.time()
-
-    def measured() -> float:
-        [item] = zabbix("item.get", filter={"name": "haproxy: runs"}, monitored=True, output=["lastclock"])
-        return float(item["lastclock"])
-
-    until(lambda: measured() > ended, PROBLEM_SECONDS, "the agents go on")
+    until(lambda: zabbix.measured("haproxy: runs", ended), PROBLEM_SECONDS, "the agents go on")

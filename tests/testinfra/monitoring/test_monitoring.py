@@ -320,12 +320,7 @@ def test_another_key_reaches_agents_and_server(host: Host, password: str) -> Non
     play(os.environ, "zabbix_agent", "main", zabbix_agent_key=key)
     play(os.environ, "zabbix_configuration", "main", zabbix_configuration_key=key)
     zabbix, began = Zabbix(host.check_output, password), time.time()
-
-    def arrived() -> bool:
-        items = zabbix("item.get", filter={"name": "haproxy: runs"}, output=["lastclock"])
-        return any(int(item["lastclock"]) > began for item in items)
-
-    until(arrived, PROBLEM_SECONDS, "values arrive by the new key")
+    until(lambda: zabbix.measured("haproxy: runs", began), PROBLEM_SECONDS, "values arrive by the new key")
 
 
 CLOUD = """
