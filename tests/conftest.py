@@ -6,11 +6,11 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# One after another in one process, the others beside them. The longest comes first.
+# One after another in one process, the others beside them. They begin at once: xdist takes the largest group first.
 _ON_THE_MACHINE = ("tests/molecule/", "tests/integration/")
 
 
-class _OneForTheMachine(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+class _OneForTheMachine(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types: its base is Any to mypy
     """Every test for itself, but those on the machine together."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -86,29 +86,31 @@ def _progress() -> Iterator[Listener]:
     )
     with Progress(*columns, TimeElapsedColumn(), console=console.out(), transient=True) as progress:
 
-        def listen(event: Event) -> None:
-            detail = escape(event.detail)
-            if event.phase in ("note", "done"):
-                size = f", {_size(event.done)}" if event.phase == "done" else ""
-                progress.console.print(f"{event.subject}: [dim]{detail}{size}[/]")
-            if event.phase == "note":
-                return
-            here = threading.get_ident()
-            subject, line = lines.get(here, (None, None))
-            if line is not None and (event.phase == "done" or subject != event.subject):
+        def finish(here: int) -> None:
+            if here in lines:
+                _, line = lines.pop(here)
                 progress.remove_task(line)
-                del lines[here]
-            if event.phase == "done":
-                return
-            if here not in lines:
-                lines[here] = event.subject, progress.add_task(event.subject, total=None, amount="")
-            progress.update(
-                lines[here][1],
-                description=f"{event.subject} [dim]{detail if len(detail) < 60 else f'…{detail[-59:]}'}[/]",
-                completed=event.done,
-                total=event.total,
-                amount=_amount(event),
-            )
+
+        def listen(event: Event) -> None:
+            here, detail = threading.get_ident(), escape(event.detail)
+            match event.phase:
+                case "note":
+                    progress.console.print(f"{event.subject}: [dim]{detail}[/]")
+                case "done":
+                    progress.console.print(f"{event.subject}: [dim]{detail}, {_size(event.done)}[/]")
+                    finish(here)
+                case _:
+                    if here in lines and lines[here][0] != event.subject:
+                        finish(here)
+                    if here not in lines:
+                        lines[here] = event.subject, progress.add_task(event.subject, total=None, amount="")
+                    progress.update(
+                        lines[here][1],
+                        description=f"{event.subject} [dim]{detail if len(detail) < 60 else f'…{detail[-59:]}'}[/]",
+                        completed=event.done,
+                        total=event.total,
+                        amount=_amount(event),
+                    )
 
         yield listen
 
