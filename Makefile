@@ -50,7 +50,7 @@ integration: artifacts ## up, use, up again, kill, down: on the lab
 	$(PYTEST) tests/integration
 
 drill: artifacts ## what takes long and breaks things on purpose: upgrade under load, restore, loss of a control plane
-	DOUGONG_DRILL=1 $(PYTEST) tests/drills tests/integration/test_deleted_port.py
+	DOUGONG_DRILL=1 $(PYTEST) tests/drills tests/molecule tests/integration/test_deleted_port.py
 
 bench: setup ## measure, and write docs/benchmarks.md
 	python -m tests.bench

@@ -1,6 +1,11 @@
-"""How `make test` divides tests among two processes: what makes hosts and clouds on this machine, and the rest."""
+"""How `make test` divides tests among two processes: what makes hosts and clouds on this machine, and the rest.
+
+And what it leaves to `make drill`: tests with the mark `drill`, which take long.
+"""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from xdist.remote import Producer
@@ -21,3 +26,9 @@ class _OneForTheMachine(LoadScopeScheduling):  # type: ignore[misc]  # xdist has
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """In place of what --dist names."""
     return _OneForTheMachine(config, log)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is for `make drill`."""
+    if item.get_closest_marker("drill") and not os.environ.get("DOUGONG_DRILL"):
+        pytest.skip("takes long: make drill")

@@ -7,7 +7,6 @@ which has to cope with the missing port as well.
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
@@ -15,7 +14,7 @@ from dougong import cloud
 from tests.integration.harness import CommandLine, Installation
 
 
-@pytest.mark.skipif(not os.environ.get("DOUGONG_DRILL"), reason="breaks the installation on purpose: make drill")
+@pytest.mark.drill
 def test_a_deleted_port_is_found(dougong: CommandLine, installation: Installation) -> None:
     connection = cloud.connect(installation.platform)
     name = f"{installation.platform.name}-worker-1"

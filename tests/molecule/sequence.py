@@ -31,7 +31,7 @@ def run(scenario: str) -> None:
     """
     try:
         with _making_hosts:
-            for step in ("syntax", "destroy", "create"):
+            for step in ("destroy", "create"):
                 _molecule(step, scenario)
         for step in _STEPS:
             _molecule(step, scenario)

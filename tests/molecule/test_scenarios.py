@@ -35,7 +35,7 @@ SCENARIOS = LONG + sorted(
 def runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[None]]]:
     """The runs of all scenarios that were asked for."""
     asked = {item.name for item in request.session.items}
-    pool = ThreadPoolExecutor(max_workers=2)
+    pool = ThreadPoolExecutor(max_workers=3)
     try:
         yield {name: pool.submit(sequence.run, name) for name in SCENARIOS if f"test_scenario[{name}]" in asked}
     finally:

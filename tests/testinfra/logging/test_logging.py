@@ -308,6 +308,7 @@ def test_lost_index_comes_back_from_a_snapshot(host: Host, word: str) -> None:
     assert len(find(host, word)) == 1
 
 
+@pytest.mark.drill
 def test_all_of_it_comes_back_from_a_snapshot_and_what_is_written_meanwhile_is_not_lost(host: Host, word: str) -> None:
     index = "dougong-journal-2020.04.04"
     ask(host, "PUT", f"{index}/_doc/1?refresh=true", {"@timestamp": "2020-04-04T00:00:00Z", "message": f"kept {word}"})
@@ -348,6 +349,7 @@ def numbers(host: Host, word: str) -> list[int]:
     return sorted(int(hit["_source"]["message"].split()[-1]) for hit in hits)
 
 
+@pytest.mark.drill
 def test_restore_that_was_broken_off_is_mended_by_another_one(host: Host) -> None:
     host.check_output("sed -i '/^operator:/!d' /etc/elasticsearch/users")
     wait(lambda: status(shipper(host), "GET", "") == 401)

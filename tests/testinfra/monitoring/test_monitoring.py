@@ -243,6 +243,7 @@ def test_the_dashboard_shows_the_platform_in_a_browser(zabbix: Zabbix, password:
     assert picture.stat().st_size > 20_000
 
 
+@pytest.mark.drill
 def test_a_unit_that_nobody_has_named_fails_and_is_told(host: Host, zabbix: Zabbix) -> None:
     problem = "Units have failed"
     host.run("systemd-run --unit=nightly-work false")
@@ -254,6 +255,7 @@ def test_a_unit_that_nobody_has_named_fails_and_is_told(host: Host, zabbix: Zabb
     until(lambda: not zabbix.problems(problem), PROBLEM_SECONDS, "it is over")
 
 
+@pytest.mark.drill
 def test_an_old_backup_is_a_problem_and_none_yet_is_not(host: Host, zabbix: Zabbix) -> None:
     schedule = "/etc/systemd/system/dougong-zabbix-backup.timer"
     problem = "Backup of the monitoring: the last one is older"
@@ -294,6 +296,7 @@ def test_a_restore_returns_to_the_backup(zabbix: Zabbix, host: Host, password: s
     until(lambda: restored.values("haproxy: runs"), PROBLEM_SECONDS, "values arrive again")
 
 
+@pytest.mark.drill
 def test_without_a_target_the_controller_keeps_some_and_gives_them_back(host: Host, password: str) -> None:
     folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "zabbix"
     folder.mkdir(exist_ok=True)
@@ -315,6 +318,7 @@ def test_without_a_target_the_controller_keeps_some_and_gives_them_back(host: Ho
     assert host.service("dougong-zabbix-backup.timer").is_running
 
 
+@pytest.mark.drill
 def test_another_key_reaches_agents_and_server(host: Host, password: str) -> None:
     key = os.urandom(32).hex()
     play(os.environ, "zabbix_agent", "main", zabbix_agent_key=key)
