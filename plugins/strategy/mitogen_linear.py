@@ -6,6 +6,7 @@ forks it.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible_mitogen import affinity, connection
@@ -33,3 +34,16 @@ def _as_configured(spec: Any) -> dict[str, Any]:
 
 
 connection.CONNECTION_METHOD["ssh"] = _as_configured
+
+
+# A copied file is as old as its arrival, as with Ansible alone; Mitogen's is as old as its source. Roles compare ages:
+# a service starts again if its files came after its start, whatever run brought them.
+_put_file = connection.Connection.put_file
+
+
+def _put_file_of_now(self: Any, in_path: str, out_path: str) -> None:
+    _put_file(self, in_path, out_path)
+    self.get_chain().call_no_reply(os.utime, out_path)
+
+
+connection.Connection.put_file = _put_file_of_now

@@ -74,6 +74,17 @@ def test_changes_statistics_and_the_record(playbook: Playbook, tmp_path: Path) -
         assert run(path).changed == []
 
 
+@pytest.mark.parametrize("size", [2, 500_000])
+def test_a_copied_file_is_as_old_as_its_arrival(playbook: Playbook, tmp_path: Path, size: int) -> None:
+    """Services start again for files that came after their start: the age of the source must not hide that."""
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * size)
+    os.utime(source, (0, 0))
+    task = f'- name: Copy\n  ansible.builtin.copy: {{src: {source}, dest: {tmp_path}/copy, mode: "0600"}}\n'
+    run(playbook(task), limit="one")
+    assert time.time() - (tmp_path / "copy").stat().st_mtime < 300
+
+
 def test_check_mode_gives_diffs_and_touches_nothing(playbook: Playbook, tmp_path: Path) -> None:
     path = playbook(
         f"""
