@@ -1,6 +1,6 @@
 """How `make test` divides tests among two processes: what makes hosts and clouds on this machine, and the rest.
 
-And what it leaves to `make drill`: tests with the mark `drill`, which take long.
+And what it leaves to `make drill`: tests with the mark `drill`, which take long or break things on purpose.
 """
 
 from __future__ import annotations
@@ -31,4 +31,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what is for `make drill`."""
     if item.get_closest_marker("drill") and not os.environ.get("DOUGONG_DRILL"):
-        pytest.skip("takes long: make drill")
+        pytest.skip("takes long or breaks things on purpose: make drill")

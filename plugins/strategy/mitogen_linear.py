@@ -1,7 +1,6 @@
 """Strategy `mitogen_linear`: Ansible's own order of tasks, one Python process per host that all of them share.
 
-Ansible starts an interpreter on the host, through sudo and a shell, for each task; Mitogen leaves one running there and
-forks it.
+Ansible starts an interpreter on the host, through sudo and a shell, for each task; Mitogen leaves one running there.
 """
 
 from __future__ import annotations

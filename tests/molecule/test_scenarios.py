@@ -1,6 +1,6 @@
 """Every molecule scenario: create, converge, idempotence, check mode, testinfra, destroy.
 
-Two at once, since a scenario waits for its hosts for about half of its time.
+Three at once, since a scenario waits for its hosts for about half of its time.
 """
 
 from __future__ import annotations
