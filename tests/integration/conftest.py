@@ -6,18 +6,39 @@ what is there and leaves it there, for whoever writes a test.
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+
 import pytest
 
 from tests.cluster_probe import Cluster
 from tests.integration.harness import ENVIRONMENT, KEEP, CommandLine, Installation, Machine
 from tests.integration.shop import Shop
 
-ORDER = {"test_up.py": -2, "test_check.py": -1, "test_deleted_port.py": 1, "test_down.py": 2}
+# Building, a look at the healthy installation, its use while a run works on every host, what restarts hosts and cloud,
+# what breaks things, removal.
+ORDER = [
+    "test_up.py",
+    "test_check.py",
+    "test_cloud_integration.py",
+    "test_again.py",
+    "test_cluster.py",
+    "test_lab.py",
+    "test_services.py",
+    "test_deleted_port.py",
+    "test_down.py",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Building comes first, a look at the healthy installation next, removal last, before it what breaks things."""
-    items.sort(key=lambda item: ORDER.get(item.path.name, 0) if item.path.parent.name == "integration" else -3)
+    """Put the lab before the scenarios: linters and unit tests, beside them in `make test`, have use for its pauses."""
+    folders = {"integration": 1, "molecule": 2}
+
+    def order(item: pytest.Item) -> tuple[int, int]:
+        folder = folders.get(item.path.parent.name, 0)
+        return folder, ORDER.index(item.path.name) if folder == 1 else 0
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +60,15 @@ def installation(dougong: CommandLine, machine: Machine) -> Installation:
     """The lab, up."""
     dougong("up")
     return Installation.of(ENVIRONMENT)
+
+
+@pytest.fixture(scope="session")
+def again(dougong: CommandLine, installation: Installation) -> Iterator[subprocess.Popen[bytes]]:
+    """A run on every host, begun. It goes on beside the tests until one waits for it."""
+    process = dougong.start("up", "--all")
+    yield process
+    process.terminate()
+    process.wait()
 
 
 @pytest.fixture(scope="session")

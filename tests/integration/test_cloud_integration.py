@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
 
 from tests.cluster_probe import Cluster, eventually
 from tests.integration.harness import Installation
 from tests.integration.shop import Shop
+
+# Applications are in use while somebody runs `dougong up`.
+pytestmark = pytest.mark.usefixtures("again")
 
 TEXT = "written before the move"
 

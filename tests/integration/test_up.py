@@ -49,17 +49,6 @@ def test_a_second_run_changes_nothing_and_is_quick(dougong: CommandLine, install
     assert run.seconds <= _SECOND_RUN_SECONDS
 
 
-def test_working_on_every_host_again_changes_nothing(dougong: CommandLine, installation: Installation) -> None:
-    dougong("up", "--all")
-    run = runs.find(ENVIRONMENT, "last")
-    assert [step.name for phase in run.phases for step in phase.steps if step.changed] == []
-    assert len(run.phase("hosts").steps) > 50
-
-
-def test_the_plan_of_what_is_there_is_empty(dougong: CommandLine, installation: Installation) -> None:
-    assert "No change" in dougong.output("plan", "--all")
-
-
 def test_it_is_healthy(dougong: CommandLine, installation: Installation) -> None:
     said = dougong.output("status")
     assert "not healthy" not in said
