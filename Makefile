@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTEST := pytest --durations=15
 
-.PHONY: help setup doctor artifacts up status down test lint unit molecule integration drill bench lock clean
+.PHONY: help setup doctor artifacts test-artifacts up status down test lint unit molecule integration drill bench lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,11 @@ down: setup ## remove all of it
 artifacts: setup ## fetch or build every third-party file that the environment needs, and the tools of this machine
 	@dougong artifacts fetch --tools --platform inventories/$(ENVIRONMENT)/platform.yml
 
-test: artifacts ## everything: lint, unit, molecule, integration on the lab
+# The image that the tests' own pods run is no part of an installation.
+test-artifacts: artifacts
+	@dougong artifacts fetch test-tools-image
+
+test: test-artifacts ## everything: lint, unit, molecule, integration on the lab
 	$(PYTEST) --numprocesses 2
 
 lint: setup ## ruff, mypy, ansible-lint, yamllint
@@ -43,13 +47,13 @@ lint: setup ## ruff, mypy, ansible-lint, yamllint
 unit: artifacts ## the Python parts
 	$(PYTEST) --numprocesses auto tests/unit
 
-molecule: artifacts ## every role in systemd containers
+molecule: test-artifacts ## every role in systemd containers
 	$(PYTEST) tests/molecule
 
-integration: artifacts ## up, use, up again, kill, down: on the lab
+integration: test-artifacts ## up, use, up again, kill, down: on the lab
 	$(PYTEST) tests/integration
 
-drill: artifacts ## what takes long and breaks things on purpose: upgrade under load, restore, loss of a control plane
+drill: test-artifacts ## what takes long and breaks things on purpose: upgrade under load, restore, loss of a control plane
 	DOUGONG_DRILL=1 $(PYTEST) tests/drills tests/molecule tests/integration/test_deleted_port.py
 
 bench: setup ## measure, and write docs/benchmarks.md

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 from dougong.artifacts import go, image, maven, rootfs
@@ -37,7 +38,7 @@ SOURCES = ("cache", "mirror", "official", "build")
 
 # While one links or downloads, which takes a core or none, another one compiles: 48 CPU minutes took 29 on two cores
 # one after another.
-_RECIPES_AT_ONCE = 2
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -274,13 +275,14 @@ class Fetcher:
         parts = self._from_elsewhere(_unique(self.catalogue.get(part) for a in images for part in a.build.parts))
         # Parts of images and what is wanted for itself share a compiler run.
         recipes: dict[str, list[Artifact]] = {}
+        systems: list[Artifact] = []
         for artifact in _unique([*artifacts, *parts]):
             match artifact:
                 case Binary(build=build) | Archive(build=build) | Manifest(build=build) if build:
                     recipes.setdefault(build.recipe, []).append(artifact)
                 case Rootfs():
-                    self._alone(artifact, self._build_rootfs)
-        self._compile(recipes)
+                    systems.append(artifact)
+        self._make(recipes, systems)
         if images:
             with self.cache.workspace() as folder:
                 layers: dict[str, image.Layer] = {}
@@ -289,10 +291,16 @@ class Fetcher:
                         if not self.cached(artifact):
                             self._assemble(artifact, folder, layers)
 
-    def _compile(self, recipes: dict[str, list[Artifact]]) -> None:
-        pool = ThreadPoolExecutor(max_workers=_RECIPES_AT_ONCE)
+    def _make(self, recipes: dict[str, list[Artifact]], systems: list[Artifact]) -> None:
+        """Run recipes, the longest first so that none is left to run alone at the end, and install Debian systems."""
+        longest_first = sorted(recipes, key=lambda name: -self.catalogue.recipes[name].cpu_seconds)
+        units: list[Callable[[], None]] = [partial(self._follow, name, recipes[name]) for name in longest_first]
+        # Installing packages leaves cores to a compiler. The next recipe then finds what the first has compiled of Go's
+        # own library, instead of compiling it at the same time.
+        units[1:1] = [partial(self._alone, system, self._build_rootfs) for system in systems]
+        pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
         try:
-            for done in as_completed([pool.submit(self._follow, name, wanted) for name, wanted in recipes.items()]):
+            for done in as_completed([pool.submit(unit) for unit in units]):
                 done.result()
         finally:
             # What another one has begun is a compiler's run that can be used next time; nothing new is begun.

@@ -19,7 +19,7 @@ import yaml
 import zstandard
 from artifacts_site import Site, Upstream, sha256
 
-from dougong.artifacts import bundle, contents, go, image, rootfs, sbom, tools
+from dougong.artifacts import bundle, contents, fetch, go, image, rootfs, sbom, tools
 from dougong.artifacts.cache import Cache, Entry
 from dougong.artifacts.catalogue import DebianBuild, ImageConfig
 from dougong.artifacts.contents import DebianPackage, GoModule
@@ -83,6 +83,19 @@ def test_recipes_are_compiled_side_by_side(site: Site, monkeypatch: pytest.Monke
     monkeypatch.setattr(go, "build", build)
     site.fetcher().ensure(["one", "two"])
     assert set(yaml.safe_load(site.lock.path.read_text())) == {"one@1.0", "two@1.0"}
+
+
+def test_the_longest_recipe_is_begun_first_and_debian_systems_beside_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("short", 1), ("long", 9)):
+        site.add(name, "binary", build={"recipe": site.recipe(name)})
+        site.recipes[name]["cpu_seconds"] = seconds
+    site.add("system", "rootfs", build={"suite": "trixie", "packages": ["busybox"]})
+    monkeypatch.setattr(fetch, "_AT_ONCE", 1)
+    monkeypatch.setattr(rootfs, "build", lambda _build, _arch, output: output.write_bytes(b"system"))
+    site.fetcher().ensure(["short", "long", "system"])
+    assert [event.subject for event in site.events if event.phase == "done"] == ["long", "system", "short"]
 
 
 def test_what_else_is_being_compiled_is_kept_when_one_fails(site: Site) -> None:
