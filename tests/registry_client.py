@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,9 @@ class Client:
     def _options(self, prefix: str = "") -> list[str]:
         folder = STATE / "trusted"
         folder.mkdir(exist_ok=True)
-        (folder / "ca.crt").write_bytes((STATE / "certificates" / "ca.crt").read_bytes())
+        # A link: others may be reading it at this moment.
+        with suppress(FileExistsError):
+            (folder / "authority.crt").symlink_to(STATE / "certificates" / "ca.crt")
         who = [f"--{prefix}creds={self.user}:{self._secret()}"] if self.user else [f"--{prefix}no-creds"]
         return [*who, f"--{prefix}cert-dir={folder}"]
 
