@@ -28,20 +28,6 @@ _DISK_GIB = 40
 _DISK_OF_A_LAB_GIB = 10
 _CORES = 2
 
-# CPU seconds of one compiler run with an empty cache, measured on two cores with Go 1.26.
-_BUILD_CPU_SECONDS = {
-    "kubernetes": 480,
-    "pulumi": 400,
-    "pulumi-resource-openstack": 320,
-    "calico": 170,
-    "coredns": 125,
-    "containerd": 150,
-    "etcd": 100,
-    "pulumi-language-python": 55,
-    "cni-plugins": 40,
-}
-_BUILD_CPU_SECONDS_OTHER = 20
-
 # A registry that has not answered by then would make a build painful, too.
 _REGISTRY_SECONDS = 20
 
@@ -167,9 +153,7 @@ def _artifacts(described: Platform) -> Iterator[Finding]:
         yield Finding("ok", "artifacts", f"all {len(wanted)} are in the cache ({paths.cache()})")
         return
     sources = Settings.from_environment().sources
-    recipes = {recipe for item in missing if (recipe := getattr(item.build, "recipe", None))}
-    seconds = sum(_BUILD_CPU_SECONDS.get(recipe, _BUILD_CPU_SECONDS_OTHER) for recipe in recipes)
-    minutes = max(1, round(seconds / (os.cpu_count() or 1) / 60))
+    minutes = max(1, round(known.build_seconds(missing) / (os.cpu_count() or 1) / 60))
     ways = []
     if "official" in sources:
         ways.append("fetched from upstream")

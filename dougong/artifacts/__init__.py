@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from dougong.errors import DougongError
 if TYPE_CHECKING:
     from dougong.platform import Platform
 
-__all__ = ["Event", "Listener", "Resolved", "build_seconds", "ensure", "for_platform", "missing", "resolve", "tools"]
+__all__ = ["Event", "Listener", "Resolved", "ensure", "for_platform", "missing", "resolve", "tools"]
 
 
 def resolve(name: str, version: str | None = None, of_set: str | None = None) -> Resolved:
@@ -50,16 +49,6 @@ def missing(specs: Iterable[str]) -> list[str]:
     cache = Cache()
     wanted = [known.get(spec) for spec in specs]
     return [a.key for a in wanted if not cache.get(a, catalogue.target(), known.definition(a))]
-
-
-def build_seconds(specs: Iterable[str]) -> float:
-    """How long this machine would take, at most, if all that is missing had to be built from source.
-
-    Args:
-        specs: `name` or `name@version`.
-    """
-    known = catalogue.default()
-    return known.build_seconds(known.get(key) for key in missing(specs)) / (os.cpu_count() or 1)
 
 
 def ensure(specs: Iterable[str], progress: Listener = silent) -> list[Resolved]:
